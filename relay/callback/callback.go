@@ -1,0 +1,65 @@
+// Package callback knows the recording status callback: how the parameters of a
+// request are read (params.go), which signatures prove that SignalWire or
+// Twilio sent them (signature.go), and what they must hold to be a [Callback]
+// (parse.go).
+package callback
+
+import (
+	"strconv"
+	"time"
+)
+
+// Path is where senders post callbacks.
+const Path = "/callbacks/recording"
+
+// Statuses are the recording statuses that senders know.
+var Statuses = []string{"in-progress", "completed", "absent", "failed"}
+
+// Callback is one recording status callback. Its fields carry the sender's own
+// names, because rules and templates are written with them.
+//
+// A Callback is not changed once it is parsed, so it may be shared.
+type Callback struct {
+	// AccountSid, RecordingSid and RecordingStatus identify the callback: the
+	// sender repeats it until it gets an answer.
+	AccountSid      string
+	RecordingSid    string
+	RecordingStatus string // one of Statuses
+
+	CallSid           string // empty for a conference
+	RecordingUrl      string // absolute; may be empty unless the status is completed
+	RecordingDuration int    // seconds; 0 where none was sent
+	RecordingSource   string // as it was sent, e.g. DialVerb
+	RecordingChannels string // as it was sent, e.g. "2"
+
+	Fields map[string]string // every other parameter
+	Query  map[string]string // the callback URL's query
+
+	ReceivedAt time.Time
+}
+
+// Field returns the callback parameter of that name, and whether there is one
+// that is not empty.
+func (c *Callback) Field(name string) (value string, ok bool) {
+	switch name {
+	case "AccountSid":
+		value = c.AccountSid
+	case "CallSid":
+		value = c.CallSid
+	case "RecordingSid":
+		value = c.RecordingSid
+	case "RecordingUrl":
+		value = c.RecordingUrl
+	case "RecordingStatus":
+		value = c.RecordingStatus
+	case "RecordingDuration":
+		value = strconv.Itoa(c.RecordingDuration)
+	case "RecordingSource":
+		value = c.RecordingSource
+	case "RecordingChannels":
+		value = c.RecordingChannels
+	default:
+		value = c.Fields[name]
+	}
+	return value, value != ""
+}
