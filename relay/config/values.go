@@ -1,0 +1,99 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+const day = 24 * time.Hour
+
+// Secret is a value that no one may see: it prints as [redacted].
+type Secret string
+
+const redacted = "[redacted]"
+
+func (Secret) String() string               { return redacted }
+func (Secret) GoString() string             { return redacted }
+func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+func (Secret) LogValue() slog.Value         { return slog.StringValue(redacted) }
+
+// ParseDuration reads what [time.ParseDuration] does, with days before the
+// rest: 90s, 5m, 3d, 1d12h. A day has 24 hours. A sign is refused.
+func ParseDuration(s string) (time.Duration, error) {
+	fault := errors.New("want a duration like 90s, 5m, 12h or 3d")
+	if strings.ContainsAny(s, "+-") {
+		return 0, fault
+	}
+	var days time.Duration
+	if number, rest, ok := strings.Cut(s, "d"); ok {
+		n, err := strconv.ParseUint(number, 10, 16)
+		if err != nil {
+			return 0, fault
+		}
+		if days = time.Duration(n) * day; rest == "" {
+			return days, nil
+		}
+		s = rest
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil || d > math.MaxInt64-days {
+		return 0, fault
+	}
+	return days + d, nil
+}
+
+// parseRate reads 4/s, 100/m or 1000/h.
+func parseRate(s string) (rate.Limit, error) {
+	count, unit, _ := strings.Cut(s, "/")
+	n, err := strconv.ParseUint(count, 10, 20)
+	seconds := map[string]rate.Limit{"s": 1, "m": 60, "h": 3600}[unit]
+	if err != nil || n == 0 || seconds == 0 {
+		return 0, errors.New("want a rate like 4/s, 100/m or 1000/h")
+	}
+	return rate.Limit(n) / seconds, nil
+}
+
+// parseLevel reads the level of the log.
+func parseLevel(s string) (slog.Level, error) {
+	var level slog.Level
+	if !slices.Contains([]string{"debug", "info", "warn", "error"}, s) {
+		return 0, errors.New("want debug, info, warn or error")
+	}
+	return level, level.UnmarshalText([]byte(s))
+}
+
+// parsers read the types that are strings in the file.
+var parsers = map[reflect.Type]func(string) (reflect.Value, error){
+	reflect.TypeFor[time.Duration](): parser(ParseDuration),
+	reflect.TypeFor[rate.Limit]():    parser(parseRate),
+	reflect.TypeFor[slog.Level]():    parser(parseLevel),
+}
+
+func parser[T any](parse func(string) (T, error)) func(string) (reflect.Value, error) {
+	return func(s string) (reflect.Value, error) {
+		v, err := parse(s)
+		return reflect.ValueOf(v), err
+	}
+}
+
+// plain writes a string, number or boolean as a form field would have it.
+func plain(v any) (s string, ok bool) {
+	switch v := v.(type) {
+	case string:
+		return v, true
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64), true
+	case int64, bool:
+		return fmt.Sprint(v), true
+	}
+	return "", false
+}
