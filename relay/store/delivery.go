@@ -1,0 +1,55 @@
+package store
+
+import "time"
+
+// State is where a delivery stands.
+type State string
+
+const (
+	Queued    State = "queued"    // waits for its first attempt, or the one a person asked for
+	Sending   State = "sending"   // leased by a worker
+	Retrying  State = "retrying"  // waits for another attempt
+	Delivered State = "delivered" // accepted by the provider
+	Dead      State = "dead"      // given up; LastError says why
+	Cancelled State = "cancelled" // by a person
+	Unknown   State = "unknown"   // may have been accepted; a person decides
+	Shadow    State = "shadow"    // what a shadow rule would have sent
+)
+
+// States are all of them.
+var States = []State{Queued, Sending, Retrying, Delivered, Dead, Cancelled, Unknown, Shadow}
+
+// Finished reports whether nothing more happens to the delivery by itself.
+func (s State) Finished() bool {
+	switch s {
+	case Queued, Sending, Retrying:
+		return false
+	}
+	return true
+}
+
+// Delivery is one message to one recipient.
+type Delivery struct {
+	ID         int64
+	CallbackID int64
+	Recording  string // the callback's RecordingSid
+	ReceivedAt time.Time
+
+	Rule    string
+	Channel string
+	Kind    string
+	To      string
+	Subject string
+	Text    string // empty in lists
+	HTML    string // empty in lists
+
+	State         State
+	Attempts      int  // finished ones
+	Unsure        bool // an attempt was made whose outcome is not known
+	CreatedAt     time.Time
+	NextAttemptAt time.Time // zero once finished
+	GiveUpAt      time.Time // no attempt after this one; see [Store.Expire]
+	FinishedAt    time.Time // zero until finished
+	LastError     string
+	ProviderID    string
+}

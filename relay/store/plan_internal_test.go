@@ -1,0 +1,179 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"ringpost/relay/callback"
+)
+
+// recorder makes connections that note the queries made through them.
+type recorder struct {
+	driver  driver.Driver
+	dsn     string
+	queries *[]string
+}
+
+func (r recorder) Driver() driver.Driver { return r.driver }
+
+func (r recorder) Connect(context.Context) (driver.Conn, error) {
+	conn, err := r.driver.Open(r.dsn)
+	return recorded{conn, r.queries}, err
+}
+
+type recorded struct {
+	driver.Conn
+	queries *[]string
+}
+
+func (r recorded) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	*r.queries = append(*r.queries, query)
+	return r.Conn.(driver.QueryerContext).QueryContext(ctx, query, args)
+}
+
+// fullScan is a line of a query plan that goes through a whole table or a whole
+// index. Index callbacks_unrouted holds what is looked for and nothing else.
+var fullScan = regexp.MustCompile(`SCAN (d|c|m|deliveries|callbacks|messages|attempts)\b`)
+
+func TestQueriesUseTheirIndexes(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "ringpost.db")
+	s, err := Open(t.Context(), "sqlite:"+file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	var queries []string
+	plain := s.reader
+	defer plain.Close()
+	s.reader = sql.OpenDB(recorder{plain.Driver(), dsn(file), &queries})
+
+	if _, err := s.Add(t.Context(), &callback.Callback{RecordingSid: "RE1"}); err != nil {
+		t.Fatal(err)
+	}
+	ctx := t.Context()
+	deliveries := func(f Filter) func() error {
+		f.Limit = 50
+		return func() error { _, err := s.Deliveries(ctx, f); return err }
+	}
+	callbacks := func(f Filter) func() error {
+		f.Limit = 50
+		return func() error { _, err := s.Callbacks(ctx, f); return err }
+	}
+	const primaryKey = "INTEGER PRIMARY KEY"
+	since := time.Now()
+	for _, c := range []struct {
+		name string
+		do   func() error
+		want string // in one of the plans
+	}{
+		{"unrouted", func() error { _, err := s.Unrouted(ctx, 1); return err }, "callbacks_unrouted"},
+		{"route", func() error { return s.Route(ctx, []Routed{{Callback: Stored{ID: 1}}}, 0) }, primaryKey},
+		{"claim", func() error { _, err := s.Claim(ctx, "email", 1); return err }, "deliveries_due (channel=? AND next_attempt_at<?)"},
+		{"next due", func() error { _, err := s.NextDue(ctx, "email"); return err }, "deliveries_due (channel=?)"},
+		{"waiting channels", func() error { _, err := s.WaitingChannels(ctx); return err }, "deliveries_due (channel>?)"},
+		{"release", func() error { return s.Release(ctx, []int64{1}, "") }, primaryKey},
+		{"renew", func() error { return s.Renew(ctx, []int64{1}) }, primaryKey},
+		{"recover", func() error { _, err := s.Recover(ctx); return err }, "deliveries_state (state=?)"},
+		{"finish", func() error { return s.Finish(ctx, &Delivery{ID: 1}, Outcome{State: Dead}) }, primaryKey},
+		{"expire", func() error { _, err := s.Expire(ctx, "email", ""); return err }, "deliveries_give_up (channel=? AND give_up_at<?)"},
+		{"queue", func() error { _, err := s.Queue(ctx); return err }, "deliveries_state (state=?)"},
+		{"old callbacks", func() error { _, err := s.aged(ctx, aged{}, time.Now()); return err }, "callbacks_received"},
+		{"remove", func() error { _, err := s.Remove(ctx, time.Now()); return err }, "deliveries_callback (callback_id=?)"},
+		{"delivery", func() error { s.Delivery(ctx, 1); return nil }, primaryKey},
+		{"attempts", func() error { _, err := s.attempts(ctx, 1); return err }, "PRIMARY KEY (delivery_id=?)"},
+
+		{"callbacks of a recording", callbacks(Filter{Recording: "RE1"}), "(recording_sid=?)"},
+		{"callbacks since", callbacks(Filter{Since: since}), primaryKey + " (rowid>?)"},
+		{"callbacks of a recording since", callbacks(Filter{Recording: "RE1", Since: since}), "(recording_sid=?)"},
+		{"the next callbacks", callbacks(Filter{After: 9}), primaryKey + " (rowid<?)"},
+		{"deliveries of a recording", deliveries(Filter{Recording: "RE1", State: Dead, To: "x", Channel: "email", Since: since}), "(recording_sid=?)"},
+		{"deliveries to", deliveries(Filter{To: "x", State: Dead, Channel: "email"}), "deliveries_recipient (recipient=?)"},
+		{"deliveries by channel", deliveries(Filter{Channel: "email"}), "deliveries_channel (channel=?)"},
+		{"deliveries by channel since", deliveries(Filter{Channel: "email", Since: since, After: 9}), "deliveries_channel (channel=? AND id>? AND id<?)"},
+		{"deliveries by channel, delivered", deliveries(Filter{Channel: "email", State: Delivered}), "deliveries_channel (channel=?)"},
+		{"deliveries by channel, dead", deliveries(Filter{Channel: "email", State: Dead}), "deliveries_channel_state (channel=? AND state=?)"},
+		{"deliveries by channel, sending", deliveries(Filter{Channel: "email", State: Sending}), "deliveries_state (state=?)"},
+		{"deliveries by state", deliveries(Filter{State: Dead, After: 9}), "deliveries_state (state=? AND id<?)"},
+		{"delivered ones", deliveries(Filter{State: Delivered}), "deliveries_state (state=?)"},
+		{"deliveries since", deliveries(Filter{Since: since}), primaryKey + " (rowid>?)"},
+		{"the bound of since", deliveries(Filter{Since: since}), "deliveries_created (created_at>?)"},
+		{"the next deliveries", deliveries(Filter{After: 9}), primaryKey + " (rowid<?)"},
+	} {
+		queries = nil
+		forget(t, s)
+		if err := c.do(); err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		plan := explain(t, plain, append(queries, written(t, s)...))
+		if !strings.Contains(plan, c.want) {
+			t.Errorf("%s: want %q in the plan, got\n%s", c.name, c.want, plan)
+		}
+		for line := range strings.Lines(plan) {
+			if fullScan.MatchString(line) && !strings.Contains(line, "callbacks_unrouted") {
+				t.Errorf("%s: want no full scan, got\n%s", c.name, plan)
+			}
+			if strings.Contains(line, "TEMP B-TREE") && !strings.Contains(c.name, "of a recording") {
+				t.Errorf("%s: want what is asked for in the order of an index, got\n%s", c.name, plan)
+			}
+		}
+	}
+}
+
+// forget makes the writer forget its prepared statements.
+func forget(t *testing.T, s *Store) {
+	t.Helper()
+	err := s.write(t.Context(), func(tx *tx) error {
+		tx.close()
+		clear(tx.stmts)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// written returns the statements that the writer has prepared since.
+func written(t *testing.T, s *Store) (queries []string) {
+	t.Helper()
+	err := s.write(t.Context(), func(tx *tx) error {
+		for query := range tx.stmts {
+			if query != "BEGIN IMMEDIATE" && query != "COMMIT" {
+				queries = append(queries, query)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return queries
+}
+
+// explain returns the plans of the queries, a line for each step.
+func explain(t *testing.T, db *sql.DB, queries []string) string {
+	t.Helper()
+	var plan strings.Builder
+	for _, query := range queries {
+		rows, err := db.Query("EXPLAIN QUERY PLAN "+query, make([]any, strings.Count(query, "?"))...)
+		if err != nil {
+			t.Fatalf("explain %s: %v", query, err)
+		}
+		err = eachRow(rows, func(rows *sql.Rows) error {
+			var id, parent, unused int
+			var detail string
+			err := rows.Scan(&id, &parent, &unused, &detail)
+			plan.WriteString(detail + "\n")
+			return err
+		})
+		if err != nil {
+			t.Fatalf("explain %s: %v", query, err)
+		}
+	}
+	return plan.String()
+}

@@ -1,0 +1,242 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Filter narrows a list. Zero fields do not.
+type Filter struct {
+	Recording string
+	State     State
+	Channel   string
+	To        string
+	Since     time.Time // by when the row was made
+	After     int64     // the cursor: the last id of the page before
+	Limit     int       // rows at most; must be positive
+}
+
+// Attempt is one finished attempt at a delivery.
+type Attempt struct {
+	Number    int
+	StartedAt time.Time
+	Took      time.Duration
+	Err       string // empty where the provider accepted the message
+}
+
+// Callbacks returns stored callbacks, newest first. Of f it follows Recording,
+// Since, After and Limit.
+func (s *Store) Callbacks(ctx context.Context, f Filter) ([]Stored, error) {
+	var w where
+	w.is("recording_sid", f.Recording)
+	w.page(f, "callbacks", "id", "received_at")
+	index := ""
+	if f.Recording == "" {
+		index = "NOT INDEXED" // but down the primary key
+	}
+	list, err := read(ctx, s, scanCallback, `
+		SELECT `+callbackColumns+` FROM callbacks `+index+`
+		`+w.clause()+` ORDER BY id DESC LIMIT ?`, append(w.args, f.Limit)...)
+	if err != nil {
+		return nil, fmt.Errorf("list callbacks: %w", err)
+	}
+	return list, nil
+}
+
+// Deliveries returns deliveries without their texts, newest first.
+func (s *Store) Deliveries(ctx context.Context, f Filter) ([]Delivery, error) {
+	var w where
+	w.is("c.recording_sid", f.Recording)
+	w.is("d.recipient", f.To)
+	w.is("d.channel", f.Channel)
+	w.is("d.state", string(f.State))
+	if f.exceptional() {
+		w.and("d." + exceptional)
+	}
+	w.page(f, "deliveries", "d.id", "created_at")
+	list, err := read(ctx, s, func(rows *sql.Rows) (d Delivery, err error) {
+		err = scanDelivery(rows, &d)
+		return d, err
+	}, `
+		SELECT `+deliveryColumns+` FROM deliveries d `+f.index()+` JOIN callbacks c ON c.id = d.callback_id
+		`+w.clause()+` ORDER BY d.id DESC LIMIT ?`, append(w.args, f.Limit)...)
+	if err != nil {
+		return nil, fmt.Errorf("list deliveries: %w", err)
+	}
+	return list, nil
+}
+
+// index names the index that leaves the fewest deliveries to look at. SQLite,
+// which has no statistics here, would guess, and may walk through all of them.
+func (f Filter) index() string {
+	switch {
+	case f.Recording != "":
+		return "INDEXED BY deliveries_callback"
+	case f.To != "":
+		return "INDEXED BY deliveries_recipient"
+	case f.Channel != "" && f.exceptional():
+		return "INDEXED BY deliveries_channel_state"
+	case f.Channel != "" && f.State != Sending:
+		return "INDEXED BY deliveries_channel"
+	case f.State != "":
+		return "INDEXED BY deliveries_state"
+	}
+	return "NOT INDEXED" // but down the primary key
+}
+
+// exceptional is the condition of the index deliveries_channel_state, word for
+// word, without which SQLite cannot use it.
+const exceptional = `state NOT IN ('sending', 'delivered')`
+
+// exceptional reports whether f asks for a state that is in that index.
+func (f Filter) exceptional() bool {
+	return f.State != "" && f.State != Sending && f.State != Delivered
+}
+
+// where collects the conditions of a query.
+type where struct {
+	conditions []string
+	args       []any
+}
+
+func (w *where) and(condition string, args ...any) {
+	w.conditions = append(w.conditions, condition)
+	w.args = append(w.args, args...)
+}
+
+// is adds the condition that column has that value, unless it is empty.
+func (w *where) is(column, value string) {
+	if value != "" {
+		w.and(column+" = ?", value)
+	}
+}
+
+// page adds the conditions that f's After and Since stand for. madeAt grows with
+// the id, except within a moment: its index finds the id to stop at, so that the
+// list is a walk down the ids all the same.
+func (w *where) page(f Filter, table, id, madeAt string) {
+	if f.After != 0 {
+		w.and(id+" < ?", f.After)
+	}
+	if f.Since.IsZero() {
+		return
+	}
+	w.and(madeAt+" >= ?", micros(f.Since))
+	w.and(id+` >= (SELECT min(id) FROM (
+		SELECT id FROM `+table+` WHERE `+madeAt+` >= ? ORDER BY `+madeAt+` LIMIT 1000))`, micros(f.Since))
+}
+
+func (w *where) clause() string {
+	if len(w.conditions) == 0 {
+		return ""
+	}
+	return "WHERE " + strings.Join(w.conditions, " AND ")
+}
+
+// Delivery returns one delivery whole, with its attempts, or [ErrNotFound].
+func (s *Store) Delivery(ctx context.Context, id int64) (*Delivery, []Attempt, error) {
+	found, err := read(ctx, s, func(rows *sql.Rows) (*Delivery, error) {
+		d := new(Delivery)
+		return d, scanDelivery(rows, d, &d.Text, &d.HTML)
+	}, `
+		SELECT `+deliveryColumns+`, m.text, m.html
+		FROM deliveries d JOIN callbacks c ON c.id = d.callback_id JOIN messages m ON m.delivery_id = d.id
+		WHERE d.id = ?`, id)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read delivery %d: %w", id, err)
+	}
+	if len(found) == 0 {
+		return nil, nil, fmt.Errorf("delivery %d: %w", id, ErrNotFound)
+	}
+	attempts, err := s.attempts(ctx, id)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the attempts at delivery %d: %w", id, err)
+	}
+	return found[0], attempts, nil
+}
+
+func (s *Store) attempts(ctx context.Context, delivery int64) ([]Attempt, error) {
+	return read(ctx, s, func(rows *sql.Rows) (a Attempt, err error) {
+		var started, took int64
+		err = rows.Scan(&a.Number, &started, &took, &a.Err)
+		a.StartedAt, a.Took = fromMicros(started), time.Duration(took)*time.Microsecond
+		return a, err
+	}, `SELECT number, started_at, took, error FROM attempts WHERE delivery_id = ? ORDER BY number`, delivery)
+}
+
+// Queue describes the unfinished deliveries.
+type Queue struct {
+	Depth  map[State]int // of Queued, Sending and Retrying
+	Oldest time.Time     // when the oldest of them was made; zero where there is none
+}
+
+// Queue counts the unfinished deliveries.
+func (s *Store) Queue(ctx context.Context) (Queue, error) {
+	q := Queue{Depth: map[State]int{Queued: 0, Sending: 0, Retrying: 0}}
+	counts, err := read(ctx, s, scanCount, `
+		SELECT q.state, q.depth, (SELECT created_at FROM deliveries d WHERE d.state = q.state ORDER BY d.id LIMIT 1)
+		FROM (SELECT state, depth FROM waiting
+			UNION ALL SELECT 'sending', count(*) FROM deliveries WHERE state = 'sending') q`)
+	if err != nil {
+		return q, fmt.Errorf("count the queue: %w", err)
+	}
+	for _, c := range counts {
+		q.Depth[c.state] = c.depth
+		if !c.oldest.IsZero() && (q.Oldest.IsZero() || c.oldest.Before(q.Oldest)) {
+			q.Oldest = c.oldest
+		}
+	}
+	return q, nil
+}
+
+// count is how many deliveries are in a state, and when the oldest was made.
+type count struct {
+	state  State
+	depth  int
+	oldest time.Time
+}
+
+func scanCount(rows *sql.Rows) (c count, err error) {
+	var oldest sql.NullInt64
+	err = rows.Scan(&c.state, &c.depth, &oldest)
+	c.oldest = fromMicros(oldest.Int64)
+	return c, err
+}
+
+// WaitingChannels returns the channels for which deliveries wait.
+func (s *Store) WaitingChannels(ctx context.Context) ([]string, error) {
+	var channels []string
+	last := ""
+	for {
+		// From one name to the next is a step in deliveries_due, however many wait.
+		err := s.reader.QueryRowContext(ctx, `
+			SELECT channel FROM deliveries INDEXED BY deliveries_due
+			WHERE channel > ? AND `+waiting+` ORDER BY channel LIMIT 1`, last).Scan(&last)
+		if errors.Is(err, sql.ErrNoRows) {
+			return channels, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("look for waiting channels: %w", err)
+		}
+		channels = append(channels, last)
+	}
+}
+
+// read returns what scan makes of each row that a query finds, beside the writer.
+func read[T any](ctx context.Context, s *Store, scan func(*sql.Rows) (T, error), query string, args ...any) ([]T, error) {
+	rows, err := s.reader.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	found := []T{}
+	err = eachRow(rows, func(rows *sql.Rows) error {
+		row, err := scan(rows)
+		found = append(found, row)
+		return err
+	})
+	return found, err
+}

@@ -1,0 +1,129 @@
+package store_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"ringpost/relay/store"
+)
+
+func TestUnroutedReturnsTheOldestFirst(t *testing.T) {
+	promise(t, func(t *testing.T, s *store.Store) {
+		add(t, s, "RE3", "RE1", "RE2")
+		for n, want := range []string{"[]", "[RE3]", "[RE3 RE1]", "[RE3 RE1 RE2]", "[RE3 RE1 RE2]"} {
+			var got []string
+			for _, cb := range unrouted(t, s, n) {
+				got = append(got, cb.RecordingSid)
+			}
+			check(t, fmt.Sprintf("Unrouted(%d)", n), fmt.Sprint(got), want)
+		}
+	})
+}
+
+func TestRouteFillsInWhatItStores(t *testing.T) {
+	promise(t, func(t *testing.T, s *store.Store) {
+		dead := aDelivery("sms", store.Dead)
+		dead.LastError = "no such contact"
+		deliveries := []*store.Delivery{
+			aDelivery("email", store.Queued), aDelivery("email", store.Sending), dead, aDelivery("email", store.Shadow),
+		}
+		before := time.Now()
+		route(t, s, "RE1", threeDays, deliveries...)
+		after := time.Now()
+
+		check(t, "callbacks left to route", len(unrouted(t, s, 10)), 0)
+		for i, d := range deliveries {
+			stored := read(t, s, d.ID)
+			if i > 0 && d.ID <= deliveries[i-1].ID {
+				t.Errorf("delivery %d follows %d, want ids in the order they were given", d.ID, deliveries[i-1].ID)
+			}
+			if d.CreatedAt.Before(before) || d.CreatedAt.After(after) {
+				t.Errorf("%s: created at %v, want between %v and %v", d.State, d.CreatedAt, before, after)
+			}
+			check(t, "recording", d.Recording, "RE1")
+			checkTime(t, "give up at", stored.GiveUpAt, d.CreatedAt.Add(threeDays))
+			checkTime(t, "stored created at", stored.CreatedAt, d.CreatedAt)
+			checkTime(t, "stored next attempt", stored.NextAttemptAt, d.NextAttemptAt)
+			checkTime(t, "stored finished at", stored.FinishedAt, d.FinishedAt)
+			check(t, "finished at is zero", d.FinishedAt.IsZero(), !d.State.Finished())
+			check(t, "next attempt is zero", d.NextAttemptAt.IsZero(), d.State.Finished())
+			want := *stored
+			want.ReceivedAt, want.CreatedAt, want.NextAttemptAt = d.ReceivedAt, d.CreatedAt, d.NextAttemptAt
+			want.GiveUpAt, want.FinishedAt = d.GiveUpAt, d.FinishedAt
+			check(t, "what Route filled in", *d, want)
+		}
+	})
+}
+
+func TestRouteMarksACallbackThatAsksForNothing(t *testing.T) {
+	promise(t, func(t *testing.T, s *store.Store) {
+		route(t, s, "RE1", threeDays)
+		check(t, "callbacks left to route", len(unrouted(t, s, 10)), 0)
+	})
+}
+
+func TestRouteOfACallbackTwiceMakesOneSetOfDeliveries(t *testing.T) {
+	promise(t, func(t *testing.T, s *store.Store) {
+		add(t, s, "RE1", "RE2")
+		found := unrouted(t, s, 2)
+		batches := make([][]store.Routed, 8)
+		var routing sync.WaitGroup
+		for i := range batches {
+			for _, cb := range found {
+				deliveries := []*store.Delivery{aDelivery("email", store.Queued), aDelivery("sms", store.Sending)}
+				batches[i] = append(batches[i], store.Routed{Callback: cb, Deliveries: deliveries})
+			}
+			routing.Go(func() {
+				if err := s.Route(t.Context(), batches[i], threeDays); err != nil {
+					t.Errorf("Route() = %v", err)
+				}
+			})
+		}
+		routing.Wait()
+
+		withID := 0
+		for _, batch := range batches {
+			for _, r := range batch {
+				for _, d := range r.Deliveries {
+					if d.ID != 0 {
+						withID++
+					}
+				}
+			}
+		}
+		list, err := s.Deliveries(t.Context(), store.Filter{Limit: 100})
+		if err != nil {
+			t.Fatal(err)
+		}
+		check(t, "deliveries stored", len(list), 4)
+		check(t, "deliveries that were given an id", withID, 4)
+	})
+}
+
+func TestRouteLeasesWhatIsBeingSent(t *testing.T) {
+	promise(t, func(t *testing.T, s *store.Store) {
+		sending, queued := aDelivery("email", store.Sending), aDelivery("email", store.Queued)
+		route(t, s, "RE1", threeDays, sending, queued)
+		checkIDs(t, "Claim()", idsOf(claim(t, s, "email", 10)), queued.ID)
+		finish(t, s, sending, store.Outcome{StartedAt: time.Now(), State: store.Delivered})
+		check(t, "state", read(t, s, sending.ID).State, store.Delivered)
+	})
+}
+
+func TestRouteIsNotCutOffByItsContext(t *testing.T) {
+	promise(t, func(t *testing.T, s *store.Store) {
+		add(t, s, "RE1")
+		ctx, cancel := context.WithCancel(t.Context())
+		found := unrouted(t, s, 1)
+		cancel()
+		d := aDelivery("email", store.Sending)
+		err := s.Route(ctx, []store.Routed{{Callback: found[0], Deliveries: []*store.Delivery{d}}}, threeDays)
+		if err != nil {
+			t.Fatalf("Route() = %v, want nil", err)
+		}
+		check(t, "state", read(t, s, d.ID).State, store.Sending)
+	})
+}
