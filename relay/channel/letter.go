@@ -1,0 +1,96 @@
+package channel
+
+import (
+	"bytes"
+	"crypto/rsa"
+	"errors"
+	"fmt"
+	netmail "net/mail"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/emersion/go-msgauth/dkim"
+	"github.com/wneessen/go-mail"
+)
+
+// DKIM signs emails (RFC 6376).
+type DKIM struct {
+	Domain   string
+	Selector string
+	Key      []byte // PEM: an RSA key of 1024 bits or more, or an Ed25519 one
+}
+
+// options returns how to sign.
+func (d *DKIM) options() (*dkim.SignOptions, error) {
+	if d.Domain == "" || d.Selector == "" {
+		return nil, errors.New("domain and selector are required")
+	}
+	key, err := mail.PrivKeyFromPEM(d.Key)
+	if err != nil {
+		return nil, fmt.Errorf("key: %w", err)
+	}
+	if key, ok := key.(*rsa.PrivateKey); ok && key.N.BitLen() < 1024 {
+		return nil, fmt.Errorf("key: %d bits are too short (RFC 8301)", key.N.BitLen())
+	}
+	return &dkim.SignOptions{
+		Domain:                 d.Domain,
+		Selector:               d.Selector,
+		Signer:                 key,
+		HeaderCanonicalization: dkim.CanonicalizationRelaxed,
+		BodyCanonicalization:   dkim.CanonicalizationRelaxed,
+		// A field named once more than it occurs cannot be added afterwards.
+		HeaderKeys: []string{
+			"From", "From", "To", "To", "Subject", "Subject", "Date", "Date", "Message-ID", "Message-ID",
+			"MIME-Version", "Content-Type", "Content-Type", "Content-Transfer-Encoding", "Auto-Submitted",
+		},
+	}, nil
+}
+
+// letter is an email ready to be handed over.
+type letter struct {
+	from, to string // of the envelope, in angle brackets
+	data     []byte
+}
+
+// compose makes m an email.
+func (e *Email) compose(m *Message) (*letter, error) {
+	to, err := netmail.ParseAddress(m.To)
+	if err != nil {
+		return nil, fmt.Errorf("recipient: %w", err)
+	}
+	msg := mail.NewMsg(mail.WithNoDefaultUserAgent())
+	msg.FromMailAddress(e.from)
+	msg.ToMailAddress(to)
+	msg.SetDateWithValue(time.Now())
+	msg.SetMessageIDWithValue(m.ID)
+	msg.Subject(oneLine(m.Subject))
+	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834: no out-of-office replies
+	msg.SetBodyString(mail.TypeTextPlain, m.Text)
+	if m.HTML != "" {
+		msg.AddAlternativeString(mail.TypeTextHTML, m.HTML)
+	}
+	data := new(bytes.Buffer)
+	if _, err := msg.WriteTo(data); err != nil {
+		return nil, err
+	}
+	if e.dkim != nil {
+		signed := new(bytes.Buffer)
+		if err := dkim.Sign(signed, data, e.dkim); err != nil {
+			return nil, err
+		}
+		data = signed
+	}
+	bare := func(a *netmail.Address) string { return (&netmail.Address{Address: a.Address}).String() }
+	return &letter{from: bare(e.from), to: bare(to), data: data.Bytes()}, nil
+}
+
+// oneLine puts a space in the place of each control character.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, s)
+}
