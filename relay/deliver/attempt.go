@@ -1,0 +1,237 @@
+package deliver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"ringpost/relay/channel"
+	"ringpost/relay/store"
+)
+
+// work makes attempts, one after the other, until the lane is stopped. An
+// outcome is committed before the next message is sent, so that a crash repeats
+// at most what each worker had on the wire.
+func (l *lane) work() {
+	for {
+		select {
+		case <-l.stop.Done():
+			return
+		case d := <-l.queue:
+			l.attempt(d)
+		}
+	}
+}
+
+// attempt makes one attempt at a held delivery and records what came of it.
+func (l *lane) attempt(d *store.Delivery) {
+	if !l.mayAttempt() || l.limiter.Wait(l.stop) != nil {
+		l.release(d, "")
+		return
+	}
+	started := time.Now()
+	providerID, err := l.channel.Send(l.parent.abort, l.message(d))
+	o := store.Outcome{StartedAt: started, Took: time.Since(started), State: store.Delivered, ProviderID: providerID}
+	if err != nil {
+		o.Err = err.Error()
+	}
+	down := l.observe(err)
+	if down && channel.ClassOf(err) == channel.ChannelDown && time.Now().Before(d.GiveUpAt) {
+		// The channel is known to be down, and nothing was tried with this message.
+		l.release(d, o.Err)
+	} else {
+		l.decide(d, &o, err)
+		l.record(d, o)
+	}
+	if down {
+		l.expire(o.Err)
+	}
+}
+
+// mayAttempt reports whether an attempt may begin. While the channel is down
+// only the probe may, and it is alone.
+func (l *lane) mayAttempt() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	if now.Before(l.pause) {
+		return false
+	}
+	return !l.circuit.down() || len(l.held) == 1 && !now.Before(l.circuit.probeAt)
+}
+
+func (l *lane) message(d *store.Delivery) *channel.Message {
+	m := &channel.Message{
+		ID:      fmt.Sprintf("%d.%d@%s", d.ID, d.CreatedAt.UnixMicro(), l.channel.Domain),
+		To:      d.To,
+		Subject: d.Subject,
+		Text:    d.Text,
+		HTML:    d.HTML,
+	}
+	if d.Unsure {
+		m.UnsureSince = d.CreatedAt
+	}
+	return m
+}
+
+// observe draws from a send what it says of the channel, and reports whether
+// the channel is down.
+func (l *lane) observe(err error) (down bool) {
+	var wait time.Duration
+	if e, ok := errors.AsType[*channel.Error](err); ok {
+		wait = e.Wait
+	}
+	l.mu.Lock()
+	now := time.Now()
+	if wait > 0 {
+		l.pause = now.Add(min(wait, l.parent.policy.Load().MaxRetry))
+	}
+	var tripped, recovered bool
+	switch channel.ClassOf(err) {
+	case channel.ChannelDown, channel.OutcomeUnsure:
+		tripped = l.circuit.failed(now)
+	default:
+		if recovered = l.circuit.answered(); recovered {
+			l.behind = true
+		}
+	}
+	down = l.circuit.down()
+	l.mu.Unlock()
+	switch {
+	case tripped:
+		l.parent.metrics.ChannelUp.WithLabelValues(l.name).Set(0)
+		l.log.Error("channel is down", "err", err)
+	case recovered:
+		l.parent.metrics.ChannelUp.WithLabelValues(l.name).Set(1)
+		l.log.Info("channel is up again")
+		l.signal()
+	}
+	return down
+}
+
+// decide fills in the state that follows from the failure err, which may be nil.
+func (l *lane) decide(d *store.Delivery, o *store.Outcome, err error) {
+	if err == nil {
+		return
+	}
+	switch channel.ClassOf(err) {
+	case channel.Refused:
+		o.State = store.Dead
+		return
+	case channel.OutcomeUnknown:
+		o.State = store.Unknown
+		return
+	case channel.OutcomeUnsure:
+		o.Unsure = true
+	default:
+		o.Unsure = d.Unsure
+	}
+	now := time.Now()
+	switch {
+	case now.Before(d.GiveUpAt):
+		o.State = store.Retrying
+		o.NextAttemptAt = now.Add(l.parent.policy.Load().retryIn(d.Attempts + 1))
+		if e, ok := errors.AsType[*channel.Error](err); ok {
+			o.NextAttemptAt = later(o.NextAttemptAt, now.Add(e.Wait))
+		}
+		if o.NextAttemptAt.After(d.GiveUpAt) {
+			o.NextAttemptAt = d.GiveUpAt // the last one
+		}
+	case o.Unsure:
+		o.State = store.Unknown
+	default:
+		o.State = store.Dead
+		o.Err = givenUp(d, o.Err)
+	}
+}
+
+// record commits the outcome, however long that takes: what was accepted must
+// not be sent again.
+func (l *lane) record(d *store.Delivery, o store.Outcome) {
+	l.count(d, o)
+	for {
+		err := l.parent.store.Finish(context.WithoutCancel(l.stop), d, o)
+		if err == nil {
+			break
+		}
+		l.log.Error("delivery not recorded: it will be tried again", "delivery", d.ID, "err", err)
+		if errors.Is(err, store.ErrClosed) || !l.sleep(time.Second) {
+			break
+		}
+	}
+	if o.State == store.Retrying {
+		l.lookAgain(o.NextAttemptAt)
+	}
+	l.drop(d.ID)
+}
+
+// count notes the outcome in metrics and log.
+func (l *lane) count(d *store.Delivery, o store.Outcome) {
+	m, result := l.parent.metrics, string(o.State)
+	level, text, more := slog.LevelError, "", slog.String("err", o.Err)
+	switch o.State {
+	case store.Delivered:
+		m.EndToEnd.WithLabelValues(l.name).Observe(time.Since(d.ReceivedAt).Seconds())
+		level, text, more = slog.LevelInfo, "delivered", slog.String("took", o.Took.Round(time.Microsecond).String())
+	case store.Retrying:
+		result = "retried"
+		level, text = slog.LevelWarn, "delivery failed: it will be tried again"
+	case store.Dead:
+		text = "delivery is dead"
+	case store.Unknown:
+		text = "delivery may or may not have arrived: a person must decide"
+	}
+	m.Deliveries.WithLabelValues(l.name, result).Inc()
+	m.DeliveryDuration.WithLabelValues(l.name).Observe(o.Took.Seconds())
+	l.log.LogAttrs(l.stop, level, text, slog.Int64("delivery", d.ID), slog.String("recording", d.Recording),
+		slog.String("rule", d.Rule), slog.Int("attempt", d.Attempts+1), more)
+}
+
+// release gives a delivery back as it was before it was claimed.
+func (l *lane) release(d *store.Delivery, reason string) {
+	err := l.parent.store.Release(context.WithoutCancel(l.stop), []int64{d.ID}, reason)
+	if err != nil {
+		l.log.Error("delivery not given back: it waits until the next start", "delivery", d.ID, "err", err)
+	}
+	l.mu.Lock()
+	l.behind = true
+	l.mu.Unlock()
+	l.drop(d.ID)
+}
+
+// expire gives up what has waited for the channel for too long.
+func (l *lane) expire(reason string) {
+	n, err := l.parent.store.Expire(l.stop, l.name, "given up while the channel was down: "+reason)
+	if err != nil && l.stop.Err() == nil {
+		l.log.Error("deliveries not given up", "err", err)
+	}
+	if n > 0 {
+		l.log.Error("deliveries are dead", "count", n, "err", reason)
+		l.parent.metrics.Deliveries.WithLabelValues(l.name, string(store.Dead)).Add(float64(n))
+	}
+}
+
+// sleep reports whether d has passed before attempts under way are to end.
+func (l *lane) sleep(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-l.parent.abort.Done():
+		return false
+	}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+func givenUp(d *store.Delivery, reason string) string {
+	return fmt.Sprintf("given up after %v: %s", d.GiveUpAt.Sub(d.CreatedAt).Round(time.Second), reason)
+}

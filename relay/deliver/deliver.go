@@ -1,0 +1,187 @@
+// Package deliver takes deliveries from the store to their channels. Each
+// channel has a lane of its own (lane.go), so that the trouble of one delays no
+// other: its workers, its rate, and its circuit (circuit.go), which stops
+// attempts while the channel is down and probes it. backoff.go says when a
+// failed delivery is tried again.
+//
+// A fresh delivery comes straight from the router if its lane has room: then
+// it was stored as leased. Everything else waits in the store and is claimed in
+// batches, so that memory stays bounded however many wait.
+package deliver
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"ringpost/relay/channel"
+	"ringpost/relay/metrics"
+	"ringpost/relay/store"
+)
+
+// drainTime is how long sends under way may take once the service stops.
+const drainTime = 20 * time.Second
+
+// Channel is a channel and how its lane uses it.
+type Channel struct {
+	channel.Channel
+	Workers  int        // sends at once
+	Prefetch int        // deliveries held in memory, those being sent included; at least Workers
+	Rate     rate.Limit // sends a second; 0 does not limit them
+	Domain   string     // the right-hand side of Message-IDs
+}
+
+// Deliverer runs the lanes. Its methods may be called at once.
+type Deliverer struct {
+	store   *store.Store
+	log     *slog.Logger
+	metrics *metrics.Metrics
+
+	policy  atomic.Pointer[Policy]
+	mu      sync.Mutex
+	lanes   map[string]*lane
+	running sync.WaitGroup
+	stop    context.Context // ended when no more attempts are to begin
+	abort   context.Context // ended when attempts under way are to end
+}
+
+// New returns a deliverer without channels. It works until ctx ends; see
+// [Deliverer.Drain].
+func New(ctx context.Context, s *store.Store, m *metrics.Metrics, log *slog.Logger) *Deliverer {
+	abort, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	context.AfterFunc(ctx, func() { time.AfterFunc(drainTime, cancel) })
+	d := &Deliverer{store: s, log: log, metrics: m, lanes: make(map[string]*lane), stop: ctx, abort: abort}
+	d.running.Go(d.renew)
+	return d
+}
+
+// Configure puts policy and channels in place of those before. A channel that is
+// the same as before is left alone. A lane whose channel is replaced finishes what is being sent and gives the rest back.
+// Deliveries that wait for a channel that is not among channels keep waiting,
+// and are given up when their time is over.
+func (d *Deliverer) Configure(ctx context.Context, policy Policy, channels map[string]Channel) error {
+	waiting, err := d.store.WaitingChannels(ctx)
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.policy.Store(&policy)
+	old := d.lanes
+	d.lanes = make(map[string]*lane)
+	for name, ch := range channels {
+		if l, ok := old[name]; ok && l.channel == ch {
+			d.lanes[name] = l
+			delete(old, name)
+			continue
+		}
+		d.lanes[name] = d.start(name, ch)
+	}
+	for _, name := range waiting {
+		if _, ok := d.lanes[name]; !ok {
+			d.log.Error("deliveries wait for a channel that is not configured", "channel", name)
+			d.lanes[name] = d.start(name, Channel{Channel: channel.Missing(name), Workers: 1, Prefetch: 1})
+		}
+	}
+	for name, l := range old {
+		l.cancel()
+		if _, ok := d.lanes[name]; !ok {
+			d.metrics.ChannelUp.DeleteLabelValues(name)
+		}
+	}
+	return nil
+}
+
+// start must be called with d.mu held.
+func (d *Deliverer) start(name string, ch Channel) *lane {
+	l := newLane(name, ch, d)
+	d.running.Go(l.run)
+	return l
+}
+
+// Reserve asks the channel's lane for room for one delivery. Where it returns a
+// slot, the delivery is to be stored as [store.Sending] and handed over with
+// [Slot.Hand], or the slot given back with [Slot.Free]. Where it returns nil,
+// the delivery is to be stored as [store.Queued].
+func (d *Deliverer) Reserve(channel string) *Slot {
+	d.mu.Lock()
+	l := d.lanes[channel]
+	d.mu.Unlock()
+	if l == nil || !l.reserve() {
+		return nil
+	}
+	return &Slot{l}
+}
+
+// AwaitRoom returns when the channel's lane has room for a batch, within a tenth
+// of a second. What waits to be routed costs less than what waits to be sent,
+// and what is handed over is not written a second time; so it pays not to run
+// ahead of a lane that is fast. It does not wait for one that is not.
+func (d *Deliverer) AwaitRoom(ctx context.Context, channel string) {
+	d.mu.Lock()
+	l := d.lanes[channel]
+	d.mu.Unlock()
+	if l != nil {
+		l.awaitRoom(ctx)
+	}
+}
+
+// Wake makes the channel's lane look for deliveries in the store.
+func (d *Deliverer) Wake(channel string) {
+	d.mu.Lock()
+	l := d.lanes[channel]
+	d.mu.Unlock()
+	if l != nil {
+		l.wakeUp()
+	}
+}
+
+// GiveUpAfter is how long a delivery may be tried.
+func (d *Deliverer) GiveUpAfter() time.Duration { return d.policy.Load().GiveUpAfter }
+
+// Drain returns when all lanes have stopped, after the context given to New has
+// ended: what was being sent is recorded, the rest given back.
+func (d *Deliverer) Drain() {
+	<-d.stop.Done()
+	d.running.Wait()
+}
+
+// renew keeps the leases of what the lanes hold.
+func (d *Deliverer) renew() {
+	tick := time.NewTicker(store.Lease / 3)
+	defer tick.Stop()
+	for {
+		select {
+		case <-d.stop.Done():
+			return
+		case <-tick.C:
+		}
+		d.mu.Lock()
+		var held []int64
+		for _, l := range d.lanes {
+			held = l.appendHeld(held)
+		}
+		d.mu.Unlock()
+		if len(held) == 0 {
+			continue
+		}
+		slices.Sort(held)
+		if err := d.store.Renew(d.stop, held); err != nil && d.stop.Err() == nil {
+			d.log.Error("leases not renewed", "err", err)
+		}
+	}
+}
+
+// Slot is room for one delivery in a lane.
+type Slot struct{ lane *lane }
+
+// Hand gives the lane a delivery that was stored as leased to it.
+func (s *Slot) Hand(d *store.Delivery) { s.lane.hand(d) }
+
+// Free gives the room back unused.
+func (s *Slot) Free() { s.lane.free() }

@@ -1,0 +1,292 @@
+package deliver
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"ringpost/relay/store"
+)
+
+// pollEvery is how often a lane looks into the store though nothing told it to.
+const pollEvery = 10 * time.Second
+
+// roomTime is how long one lane may hold up the routing for all.
+const roomTime = 100 * time.Millisecond
+
+// lane takes the deliveries of one channel through its workers.
+type lane struct {
+	name    string
+	channel Channel
+	limiter *rate.Limiter
+	parent  *Deliverer
+	log     *slog.Logger
+	stop    context.Context
+	cancel  context.CancelFunc
+
+	room  int                  // for deliveries in memory, those being sent included
+	queue chan *store.Delivery // holds that many
+	wake  chan struct{}
+	roomy chan struct{} // gets a value when half of the room is free
+
+	mu       sync.Mutex
+	stopped  bool
+	reserved int                // promised: slots not yet handed over, and the claim under way
+	held     map[int64]struct{} // leased: in queue or being sent
+	behind   bool               // deliveries that are due may be waiting in the store
+	due      time.Time          // when the store is to be looked at again
+	pause    time.Time          // the provider asked for silence until then
+	circuit  circuit
+	dropped  time.Time // when a delivery was last recorded or given back
+}
+
+func newLane(name string, ch Channel, parent *Deliverer) *lane {
+	limit := ch.Rate
+	if limit == 0 {
+		limit = rate.Inf
+	}
+	l := &lane{
+		name:    name,
+		channel: ch,
+		limiter: rate.NewLimiter(limit, 1),
+		parent:  parent,
+		log:     parent.log.With("channel", name),
+		room:    max(ch.Prefetch, ch.Workers, 1),
+		wake:    make(chan struct{}, 1),
+		roomy:   make(chan struct{}, 1),
+		held:    make(map[int64]struct{}),
+		behind:  true,
+	}
+	l.queue = make(chan *store.Delivery, l.room)
+	l.stop, l.cancel = context.WithCancel(parent.stop)
+	parent.metrics.ChannelUp.WithLabelValues(name).Set(1)
+	return l
+}
+
+// run works until the lane is stopped, and gives back what was not begun.
+func (l *lane) run() {
+	var workers sync.WaitGroup
+	for range max(l.channel.Workers, 1) {
+		workers.Go(l.work)
+	}
+	l.feed()
+	workers.Wait()
+	l.mu.Lock()
+	l.stopped = true
+	close(l.queue)
+	l.mu.Unlock()
+	for d := range l.queue {
+		l.release(d, "")
+	}
+	l.parent.Wake(l.name) // the lane in its place, if there is one
+	if err := l.channel.Close(); err != nil {
+		l.log.Debug("channel not closed cleanly", "err", err)
+	}
+}
+
+// feed claims deliveries whenever the lane has room for them.
+func (l *lane) feed() {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for l.stop.Err() == nil {
+		n, until := l.demand(time.Now())
+		if n > 0 {
+			if err := l.claim(n); err != nil && l.stop.Err() == nil {
+				l.log.Error("deliveries not claimed", "err", err)
+				l.lookAgain(time.Now().Add(time.Second))
+			}
+			continue
+		}
+		timer.Reset(time.Until(until))
+		select {
+		case <-l.stop.Done():
+		case <-l.wake:
+		case <-timer.C:
+		}
+	}
+}
+
+// demand returns how many deliveries to claim now. Where that is none, it
+// returns when to ask again.
+func (l *lane) demand(now time.Time) (n int, until time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !now.Before(l.due) {
+		l.behind = true
+		l.due = now.Add(pollEvery)
+	}
+	room := l.room - len(l.held) - l.reserved
+	switch {
+	case now.Before(l.pause):
+		return 0, l.pause
+	case l.circuit.down() && len(l.held) > 0:
+		return 0, l.due // a probe is under way
+	case l.circuit.down() && now.Before(l.circuit.probeAt):
+		return 0, l.circuit.probeAt
+	case l.circuit.down():
+		n = 1
+	case l.behind && l.halfFree():
+		n = room // not one by one: a claim is a transaction
+	default:
+		return 0, l.due
+	}
+	l.behind = false // before the claim: a wake-up during it must not be lost
+	l.reserved += n
+	return n, now
+}
+
+func (l *lane) claim(n int) error {
+	claimed, err := l.parent.store.Claim(l.stop, l.name, n)
+	l.mu.Lock()
+	l.reserved -= n
+	for _, d := range claimed {
+		l.held[d.ID] = struct{}{}
+	}
+	if len(claimed) == n {
+		l.behind = true
+	}
+	if len(claimed) == 0 && l.circuit.down() {
+		l.circuit.probeAt = time.Now().Add(probeEvery)
+	}
+	l.mu.Unlock()
+	for _, d := range claimed {
+		l.queue <- d
+	}
+	if err != nil || len(claimed) == n {
+		return err
+	}
+	due, err := l.parent.store.NextDue(l.stop, l.name)
+	if err != nil {
+		return err
+	}
+	if !due.IsZero() {
+		l.lookAgain(due)
+	}
+	return nil
+}
+
+// lookAgain makes feed look into the store at that time, if not before.
+func (l *lane) lookAgain(at time.Time) {
+	l.mu.Lock()
+	sooner := at.Before(l.due)
+	if sooner {
+		l.due = at
+	}
+	l.mu.Unlock()
+	if sooner {
+		l.signal()
+	}
+}
+
+func (l *lane) wakeUp() {
+	l.mu.Lock()
+	l.behind = true
+	l.mu.Unlock()
+	l.signal()
+}
+
+func (l *lane) signal() {
+	select {
+	case l.wake <- struct{}{}:
+	default: // a wake-up is waiting already
+	}
+}
+
+// reserve promises room for one delivery, unless others wait in the store,
+// which come first.
+func (l *lane) reserve() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stopped || l.behind || l.blocked() || len(l.held)+l.reserved >= l.room {
+		return false
+	}
+	l.reserved++
+	return true
+}
+
+func (l *lane) free() {
+	l.mu.Lock()
+	l.reserved--
+	l.mu.Unlock()
+}
+
+func (l *lane) hand(d *store.Delivery) {
+	l.mu.Lock()
+	l.reserved--
+	stopped := l.stopped
+	if !stopped {
+		l.held[d.ID] = struct{}{}
+		l.queue <- d // within the mutex: run closes the queue
+	}
+	l.mu.Unlock()
+	if stopped {
+		l.release(d, "")
+		l.parent.Wake(l.name)
+	}
+}
+
+// blocked reports whether no attempt is to begin now. l.mu must be held.
+func (l *lane) blocked() bool {
+	return l.circuit.down() || time.Now().Before(l.pause)
+}
+
+// drop forgets a delivery that was recorded or given back.
+func (l *lane) drop(id int64) {
+	l.mu.Lock()
+	delete(l.held, id)
+	l.dropped = time.Now()
+	half := l.halfFree()
+	hungry := half && l.behind
+	l.mu.Unlock()
+	if hungry {
+		l.signal()
+	}
+	if half {
+		select {
+		case l.roomy <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// halfFree reports whether the lane has room for a batch. l.mu must be held.
+func (l *lane) halfFree() bool { return (l.room-len(l.held)-l.reserved)*2 >= l.room }
+
+// awaitRoom returns when the lane has room for a batch, or will not have it
+// soon: because its channel is in trouble, has a rate, or is slow.
+func (l *lane) awaitRoom(ctx context.Context) {
+	select {
+	case <-l.roomy: // of some time ago
+	default:
+	}
+	timeout := time.NewTimer(roomTime)
+	defer timeout.Stop()
+	l.mu.Lock()
+	wait := !l.stopped && !l.blocked() && l.channel.Rate == 0 && (l.behind || !l.halfFree()) &&
+		time.Since(l.dropped) < roomTime/2
+	l.mu.Unlock()
+	for wait {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timeout.C:
+			return
+		case <-l.roomy:
+			l.mu.Lock()
+			wait = l.behind
+			l.mu.Unlock()
+		}
+	}
+}
+
+func (l *lane) appendHeld(ids []int64) []int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for id := range l.held {
+		ids = append(ids, id)
+	}
+	return ids
+}
