@@ -1,0 +1,118 @@
+// Package admin serves the admin listener: health, metrics, reload, and the
+// API over callbacks and deliveries (api.go). Who may ask is decided in
+// access.go.
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+
+	"github.com/julienschmidt/httprouter"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"ringpost/relay/store"
+)
+
+// Service is what the admin listener operates.
+type Service interface {
+	// Ready returns nil, or why no callbacks are to be sent here.
+	Ready(context.Context) error
+	// Reload puts the configuration file as it is now into force. Where it has
+	// problems, they are returned line by line and the old one stays.
+	Reload(context.Context) (problems []string)
+	// Retry makes a delivery due at once.
+	Retry(ctx context.Context, id int64) error
+}
+
+// Admin is the handler of the admin listener.
+type Admin struct {
+	service Service
+	store   *store.Store
+	log     *slog.Logger
+	access  *access
+	routes  http.Handler
+}
+
+// New returns the handler. Without users everybody who reaches the listener may
+// do everything, which is for loopback only.
+func New(service Service, s *store.Store, metrics prometheus.Gatherer, users []User, log *slog.Logger) *Admin {
+	a := &Admin{service: service, store: s, log: log, access: newAccess(users)}
+	r := httprouter.New()
+	r.RedirectTrailingSlash, r.RedirectFixedPath = false, false
+	r.HandlerFunc(http.MethodGet, "/metrics", promhttp.HandlerFor(metrics,
+		promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}).ServeHTTP)
+	r.HandlerFunc(http.MethodPost, "/-/reload", a.reload)
+	r.HandlerFunc(http.MethodGet, "/api/callbacks", a.callbacks)
+	r.HandlerFunc(http.MethodGet, "/api/deliveries", a.deliveries)
+	r.GET("/api/deliveries/:id", a.delivery)
+	r.POST("/api/deliveries/:id/retry", a.retry)
+	r.POST("/api/deliveries/:id/cancel", a.cancel)
+
+	// A load balancer has no password, and learns no more than "ready".
+	open := httprouter.New()
+	open.HandlerFunc(http.MethodGet, "/healthz", a.healthz)
+	open.HandlerFunc(http.MethodGet, "/readyz", a.readyz)
+	open.HandleMethodNotAllowed = false
+	open.NotFound = a.access.guard(http.NewCrossOriginProtection().Handler(r))
+	a.routes = open
+	return a
+}
+
+// ServeHTTP answers a request on the admin listener.
+func (a *Admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, 1<<16)
+	a.routes.ServeHTTP(w, r)
+}
+
+func (a *Admin) healthz(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = w.Write([]byte("alive\n"))
+}
+
+func (a *Admin) readyz(w http.ResponseWriter, r *http.Request) {
+	if err := a.service.Ready(r.Context()); err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = w.Write([]byte("ready\n"))
+}
+
+func (a *Admin) reload(w http.ResponseWriter, r *http.Request) {
+	problems := a.service.Reload(r.Context())
+	if len(problems) > 0 {
+		a.answer(w, http.StatusUnprocessableEntity, map[string]any{"errors": problems})
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// answer writes v as JSON.
+func (a *Admin) answer(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	if err := json.NewEncoder(w).Encode(v); err != nil {
+		a.log.Debug("answer not written", "err", err)
+	}
+}
+
+// refuse answers with what err means to whoever asked, and logs what only an
+// operator is to see.
+func (a *Admin) refuse(w http.ResponseWriter, err error) {
+	status, text := http.StatusInternalServerError, "the store failed; the log says why"
+	if _, ok := errors.AsType[*store.StateError](err); ok {
+		status, text = http.StatusConflict, err.Error()
+	} else if _, ok := errors.AsType[*badRequest](err); ok {
+		status, text = http.StatusBadRequest, err.Error()
+	} else if errors.Is(err, store.ErrNotFound) {
+		status, text = http.StatusNotFound, err.Error()
+	} else {
+		a.log.Error("request failed", "err", err)
+	}
+	a.answer(w, status, map[string]string{"error": text})
+}

@@ -1,0 +1,81 @@
+package route_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"ringpost/relay/callback"
+	"ringpost/relay/render"
+	"ringpost/relay/route"
+	"ringpost/relay/rules"
+	"ringpost/relay/store"
+)
+
+// newPlan returns a plan of one rule that sends one template to one recipient.
+func newPlan(t *testing.T, shadow bool, to, template string) *route.Plan {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "fails.email.txt"), []byte(
+		"Subject: x\n\n{{if .Fields}}{{.Fields.Missing}}{{end}}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	text := "Subject: {{.RecordingSid}}\n\nfor {{.To}} by {{.Rule}}\n"
+	if err := os.WriteFile(filepath.Join(dir, "works.email.txt"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	templates, errs := render.Load(dir)
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	set, problems := rules.Compile([]rules.Rule{{Name: "one", All: true, Shadow: shadow,
+		Send: []rules.Send{{Via: "mail", To: rules.Patterns{to}, Template: template}}}},
+		rules.Book{Channels: map[string]string{"mail": render.Email}})
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	return &route.Plan{Rules: set, Templates: templates}
+}
+
+func TestADeliveryCarriesTheRenderedWords(t *testing.T) {
+	got := only(t, newPlan(t, false, "alice@example.com", "works"))
+	if got.State != store.Queued || got.Subject != "rec-1" || got.Text != "for alice@example.com by one\n" ||
+		got.Channel != "mail" || got.Kind != "email" || got.Rule != "one" {
+		t.Errorf("Deliveries = %+v, want the rendered email, queued", got)
+	}
+}
+
+func TestAFailingTemplateMakesThatOneDeliveryDeadWithItsReason(t *testing.T) {
+	got := only(t, newPlan(t, false, "alice@example.com", "fails"))
+	if got.State != store.Dead || got.LastError == "" || got.Text != "" {
+		t.Errorf("Deliveries = %+v, want it dead with the reason", got)
+	}
+}
+
+func TestARecipientThatIsNobodyMakesADeadDelivery(t *testing.T) {
+	got := only(t, newPlan(t, false, "{{.CallSid}}", "works"))
+	if got.State != store.Dead || got.LastError == "" {
+		t.Errorf("Deliveries = %+v, want it dead with the reason", got)
+	}
+}
+
+func TestAShadowRuleSendsNothingEvenWhereItWouldFail(t *testing.T) {
+	if got := only(t, newPlan(t, true, "alice@example.com", "works")); got.State != store.Shadow || got.Text == "" {
+		t.Errorf("Deliveries = %+v, want a shadow with its words", got)
+	}
+	if got := only(t, newPlan(t, true, "{{.CallSid}}", "works")); got.State != store.Shadow || got.LastError == "" {
+		t.Errorf("Deliveries = %+v, want a shadow with the reason", got)
+	}
+}
+
+// only returns the one delivery that a callback asks for.
+func only(t *testing.T, p *route.Plan) *store.Delivery {
+	t.Helper()
+	deliveries, matched := p.Deliveries(&callback.Callback{AccountSid: "a", RecordingSid: "rec-1", RecordingStatus: "completed",
+		CallSid: "nobody", Fields: map[string]string{"Other": "x"}, ReceivedAt: time.Now()})
+	if len(deliveries) != 1 || len(matched) != 1 {
+		t.Fatalf("Deliveries = %v, %v; want one delivery of one rule", deliveries, matched)
+	}
+	return deliveries[0]
+}

@@ -1,0 +1,123 @@
+package route
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"ringpost/relay/deliver"
+	"ringpost/relay/metrics"
+	"ringpost/relay/store"
+)
+
+const (
+	// batchSize is how many callbacks share one routing transaction. One each is
+	// three to four times slower.
+	batchSize = 200
+	// pollEvery is how often the router looks for work though nothing told it to.
+	pollEvery = 5 * time.Second
+)
+
+// Router routes what is stored.
+type Router struct {
+	store     *store.Store
+	deliverer *deliver.Deliverer
+	metrics   *metrics.Metrics
+	log       *slog.Logger
+	plan      atomic.Pointer[Plan]
+}
+
+// NewRouter returns a router that follows plan.
+func NewRouter(s *store.Store, d *deliver.Deliverer, m *metrics.Metrics, log *slog.Logger, plan *Plan) *Router {
+	r := &Router{store: s, deliverer: d, metrics: m, log: log}
+	r.plan.Store(plan)
+	return r
+}
+
+// Follow puts plan in place of the one before, for callbacks that are routed
+// from now on. It may be called at any time.
+func (r *Router) Follow(plan *Plan) { r.plan.Store(plan) }
+
+// Run routes callbacks until ctx ends, those first that were left unrouted
+// before.
+func (r *Router) Run(ctx context.Context) {
+	poll := time.NewTicker(pollEvery)
+	defer poll.Stop()
+	for {
+		n, err := r.routeBatch(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			r.log.Error("callbacks not routed: they will be tried again", "err", err)
+		case n > 0:
+			continue // there may be more
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.store.Added():
+		case <-poll.C:
+		}
+	}
+}
+
+// routeBatch routes the oldest unrouted callbacks and returns how many it found.
+func (r *Router) routeBatch(ctx context.Context) (n int, err error) {
+	found, err := r.store.Unrouted(ctx, batchSize)
+	if err != nil || len(found) == 0 {
+		return 0, err
+	}
+	plan := r.plan.Load()
+	batch := make([]store.Routed, len(found))
+	slots := make(map[*store.Delivery]*deliver.Slot)
+	for i, cb := range found {
+		deliveries, matched := plan.Deliveries(cb.Callback)
+		for _, rule := range matched {
+			r.metrics.RuleMatches.WithLabelValues(rule).Inc()
+		}
+		for _, d := range deliveries {
+			if d.State != store.Queued {
+				continue
+			}
+			if slot := r.deliverer.Reserve(d.Channel); slot != nil {
+				d.State = store.Sending
+				slots[d] = slot
+			}
+		}
+		batch[i] = store.Routed{Callback: cb, Deliveries: deliveries}
+	}
+	err = r.store.Route(ctx, batch, r.deliverer.GiveUpAfter())
+	for channel := range r.handOver(batch, slots, err) {
+		r.deliverer.Wake(channel)
+		if len(found) == batchSize { // there is more to route
+			r.deliverer.AwaitRoom(ctx, channel)
+		}
+	}
+	return len(found), err
+}
+
+// handOver passes on what was stored as leased, and returns the channels for
+// which the rest waits.
+func (r *Router) handOver(batch []store.Routed, slots map[*store.Delivery]*deliver.Slot, err error) (waiting map[string]bool) {
+	waiting = make(map[string]bool)
+	for _, routed := range batch {
+		for _, d := range routed.Deliveries {
+			slot := slots[d]
+			switch {
+			case slot != nil && (err != nil || d.ID == 0):
+				slot.Free()
+			case slot != nil:
+				slot.Hand(d)
+			case d.State == store.Queued:
+				waiting[d.Channel] = true
+			case d.State == store.Dead && err == nil && d.ID != 0:
+				r.log.Error("delivery is dead", "delivery", d.ID, "channel", d.Channel,
+					"recording", d.Recording, "rule", d.Rule, "err", d.LastError)
+				r.metrics.Deliveries.WithLabelValues(d.Channel, string(store.Dead)).Inc()
+			}
+		}
+	}
+	return waiting
+}
