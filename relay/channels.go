@@ -1,0 +1,92 @@
+package relay
+
+import (
+	"fmt"
+	"log/slog"
+	"net/mail"
+	"net/url"
+	"strings"
+
+	"ringpost/relay/channel"
+	"ringpost/relay/config"
+	"ringpost/relay/deliver"
+	"ringpost/relay/render"
+	"ringpost/relay/signalwire"
+)
+
+// queuePerWorker is how many deliveries a lane holds for each of its workers,
+// so that a claim, which is a transaction, is for many.
+const queuePerWorker = 16
+
+// openChannels makes the channels of cfg. None of them connects yet.
+func openChannels(cfg *config.Config, log *slog.Logger) (map[string]deliver.Channel, error) {
+	channels := make(map[string]deliver.Channel)
+	for name, c := range cfg.Channels {
+		ch, err := openChannel(cfg, c, log)
+		if err != nil {
+			return nil, fmt.Errorf("channel %q: %w", name, err)
+		}
+		channels[name] = ch
+	}
+	return channels, nil
+}
+
+func openChannel(cfg *config.Config, c config.Channel, log *slog.Logger) (ch deliver.Channel, err error) {
+	ch = deliver.Channel{Workers: max(c.Connections, 1), Rate: c.Rate}
+	ch.Prefetch = ch.Workers * queuePerWorker
+	if c.Rate > 0 {
+		ch.Prefetch = ch.Workers // what waits for its turn may as well wait in the store
+	}
+	switch c.Kind {
+	case render.Email:
+		ch.Domain = messageDomain(c.From, cfg.Server.PublicURL)
+		ch.Channel, err = openEmail(c)
+	case render.SMS:
+		// After a crash each one held must be looked up at the provider.
+		ch.Prefetch = ch.Workers
+		ch.Channel, err = openSMS(cfg, c)
+	default:
+		ch.Channel = channel.NewLog(log)
+	}
+	return ch, err
+}
+
+func openEmail(c config.Channel) (channel.Channel, error) {
+	email := channel.EmailConfig{
+		Host:        c.Host,
+		Port:        c.Port,
+		TLS:         channel.TLS(c.TLS),
+		Username:    c.Username,
+		Password:    string(c.Password),
+		From:        c.From,
+		Connections: c.Connections,
+	}
+	if c.DKIM != nil {
+		email.DKIM = &channel.DKIM{Domain: c.DKIM.Domain, Selector: c.DKIM.Selector, Key: []byte(c.DKIM.Key)}
+	}
+	return channel.NewEmail(email)
+}
+
+func openSMS(cfg *config.Config, c config.Channel) (channel.Channel, error) {
+	client, err := signalwire.New(signalwire.Config{
+		APIURL:  cfg.SignalWire.APIURL,
+		Project: cfg.SignalWire.Project,
+		Token:   string(cfg.SignalWire.Token),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return channel.NewSMS(channel.SMSConfig{Client: client, From: c.From, MessagingService: c.MessagingService}), nil
+}
+
+// messageDomain returns the right-hand side of Message-IDs: the sender's domain,
+// which mail servers like best.
+func messageDomain(from, publicURL string) string {
+	if a, err := mail.ParseAddress(from); err == nil {
+		return a.Address[strings.LastIndexByte(a.Address, '@')+1:]
+	}
+	if u, err := url.Parse(publicURL); err == nil {
+		return u.Hostname()
+	}
+	return "localhost"
+}

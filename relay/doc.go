@@ -1,0 +1,30 @@
+// Package relay is Ringpost as a whole: it wires the packages below it into a
+// [Service]. This is the life of one callback.
+//
+// SignalWire posts it to the callbacks' listener. Package intake reads it within
+// limits (intake/intake.go), package callback decodes its parameters once
+// (callback/params.go), verifies the signature over them
+// (callback/signature.go) and checks the fields (callback/parse.go). Package
+// store adds it, in one transaction with the callbacks that came at the same
+// time (store/group.go, store/intake.go). After the fsync the sender gets its
+// 200, also where the callback was stored before.
+//
+// The router (route/router.go) takes what is stored and not yet routed. For each
+// callback package rules says who is to be told (rules/rules.go), and package
+// render in which words (render/render.go). The deliveries are written and the
+// callback is marked as routed in one transaction (store/routing.go).
+//
+// Package deliver has a lane for each channel (deliver/lane.go). Where the lane
+// has room, the delivery is handed to it in memory, stored as leased; else it
+// waits in the store and is claimed later (store/lease.go). A worker makes the
+// attempt (deliver/attempt.go) through the channel: a mail server
+// (channel/email.go), SignalWire's REST API (channel/sms.go, package
+// signalwire), or the log. What came of it is recorded (store/finish.go):
+// delivered, to be tried again (deliver/backoff.go), dead, or not known. A
+// channel in trouble is left alone and probed (deliver/circuit.go).
+//
+// Beside that way: package config reads the file, package admin serves health,
+// metrics and the API, package metrics counts. relay.go starts and stops it
+// all, channels.go makes the channels, reload.go puts a changed file into
+// force, and check.go runs a file's own tests.
+package relay

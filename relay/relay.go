@@ -1,0 +1,274 @@
+package relay
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"ringpost/relay/admin"
+	"ringpost/relay/callback"
+	"ringpost/relay/config"
+	"ringpost/relay/deliver"
+	"ringpost/relay/intake"
+	"ringpost/relay/metrics"
+	"ringpost/relay/route"
+	"ringpost/relay/store"
+)
+
+const (
+	// closeTime is how long requests under way may take once the service stops.
+	closeTime = 6 * time.Second
+	// sweepEvery is how often old history is looked for.
+	sweepEvery = time.Hour
+)
+
+// Options are what a service needs beside its configuration.
+type Options struct {
+	// Load reads the configuration anew, for a reload.
+	Load    func() (*config.Config, []config.Problem)
+	Log     *slog.Logger
+	Level   *slog.LevelVar // of Log; follows the configuration. May be nil
+	Version string
+}
+
+// Service is a running Ringpost.
+type Service struct {
+	options   Options
+	log       *slog.Logger
+	store     *store.Store
+	metrics   *metrics.Metrics
+	intake    *intake.Intake
+	router    *route.Router
+	deliverer *deliver.Deliverer
+	callbacks server
+	admin     server
+
+	draining    atomic.Bool
+	certificate atomic.Pointer[tls.Certificate]
+	stopSending context.CancelFunc
+
+	reloading sync.Mutex // and what it guards
+	config    *config.Config
+	channels  map[string]deliver.Channel
+}
+
+// server is a listener and who answers on it.
+type server struct {
+	http.Server
+	listener net.Listener
+}
+
+// New opens the store and binds the addresses that cfg names, and gives back
+// what an earlier process left in the middle. Nothing is answered or sent
+// before [Service.Run].
+func New(ctx context.Context, cfg *config.Config, o Options) (s *Service, err error) {
+	s = &Service{options: o, log: o.Log, metrics: metrics.New(o.Version)}
+	if s.store, err = store.Open(ctx, cfg.Store.URL); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close())
+		}
+	}()
+	recovered, err := s.store.Recover(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if recovered > 0 {
+		s.log.Warn("deliveries that were on their way when the last process ended are taken up again", "count", recovered)
+	}
+	s.metrics.WatchQueue(s.countQueue)
+	sending, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.stopSending = stop
+	s.deliverer = deliver.New(sending, s.store, s.metrics, s.log)
+	s.router = route.NewRouter(s.store, s.deliverer, s.metrics, s.log, nil)
+	s.intake = intake.New(intake.Senders{}, s.store, func(status string, result intake.Result) {
+		s.metrics.Callbacks.WithLabelValues(status, string(result)).Inc()
+	}, s.log)
+	if err = s.use(ctx, cfg); err != nil {
+		return nil, err
+	}
+	return s, s.listen(ctx, cfg)
+}
+
+// listen binds the addresses.
+func (s *Service) listen(ctx context.Context, cfg *config.Config) (err error) {
+	s.callbacks = newServer(s.intake, s.log)
+	s.admin = newServer(admin.New(s, s.store, s.metrics.Registry, adminUsers(cfg), s.log), s.log)
+	var lc net.ListenConfig
+	if s.callbacks.listener, err = lc.Listen(ctx, "tcp", cfg.Server.Listen); err != nil {
+		return fmt.Errorf("listen for callbacks: %w", err)
+	}
+	if s.admin.listener, err = lc.Listen(ctx, "tcp", cfg.Server.Admin); err != nil {
+		return fmt.Errorf("listen for admins: %w", err)
+	}
+	if cfg.Server.TLSCert != "" {
+		s.callbacks.listener = tls.NewListener(s.callbacks.listener, &tls.Config{
+			MinVersion:     tls.VersionTLS12,
+			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return s.certificate.Load(), nil },
+		})
+	}
+	return nil
+}
+
+// newServer bounds what a client may take: senders of callbacks connect within
+// two seconds and read within five.
+func newServer(h http.Handler, log *slog.Logger) server {
+	return server{Server: http.Server{
+		Handler: h,
+		// OPTIONS * is a wrong path like any other.
+		DisableGeneralOptionsHandler: true,
+
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}}
+}
+
+func adminUsers(cfg *config.Config) []admin.User {
+	var users []admin.User
+	for _, u := range cfg.Admin.Users {
+		users = append(users, admin.User{Name: u.Name, PasswordHash: string(u.PasswordHash)})
+	}
+	return users
+}
+
+// CallbacksAddr is the address where callbacks are received.
+func (s *Service) CallbacksAddr() string { return s.callbacks.listener.Addr().String() }
+
+// AdminAddr is the address of the admin listener.
+func (s *Service) AdminAddr() string { return s.admin.listener.Addr().String() }
+
+// Run serves until ctx ends, or a listener fails. Then it drains: no more
+// callbacks are received, what is being sent is finished, within twenty
+// seconds, and the rest is given back to the store.
+func (s *Service) Run(ctx context.Context) error {
+	failed := make(chan error, 2)
+	for _, srv := range []*server{&s.callbacks, &s.admin} {
+		go func() { failed <- srv.Serve(srv.listener) }()
+	}
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var running sync.WaitGroup
+	running.Go(func() { s.router.Run(background) })
+	running.Go(func() { s.sweep(background) })
+	s.log.Info("serving", "callbacks", s.CallbacksAddr(), "admin", s.AdminAddr(), "version", s.options.Version)
+
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	s.log.Info("draining")
+	s.draining.Store(true)
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTime)
+	defer cancel()
+	err = errors.Join(err, s.callbacks.Shutdown(closing))
+	stop()
+	running.Wait()
+	return errors.Join(err, s.close())
+}
+
+// close stops sending, and closes what New has opened.
+func (s *Service) close() error {
+	if s.deliverer != nil {
+		s.stopSending()
+		s.deliverer.Drain()
+	}
+	for _, srv := range []*server{&s.callbacks, &s.admin} {
+		if srv.listener != nil {
+			srv.Close()
+			srv.listener.Close()
+		}
+	}
+	err := s.store.Close()
+	s.log.Info("stopped")
+	return err
+}
+
+// Ready returns nil, or why no callbacks are to be sent here.
+func (s *Service) Ready(ctx context.Context) error {
+	if s.draining.Load() {
+		return errors.New("draining: the service is about to stop")
+	}
+	return s.store.Healthy(ctx)
+}
+
+// Retry makes a delivery due at once.
+func (s *Service) Retry(ctx context.Context, id int64) error {
+	if err := s.store.Retry(ctx, id, s.deliverer.GiveUpAfter()); err != nil {
+		return err
+	}
+	d, _, err := s.store.Delivery(ctx, id)
+	if err != nil {
+		return err
+	}
+	s.deliverer.Wake(d.Channel)
+	return nil
+}
+
+// sweep removes old history until ctx ends.
+func (s *Service) sweep(ctx context.Context) {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		s.reloading.Lock()
+		keep := s.config.Store.Keep
+		s.reloading.Unlock()
+		n, err := s.store.Remove(ctx, time.Now().Add(-keep))
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			s.log.Error("old history not removed", "err", err)
+		case n > 0:
+			s.log.Info("old history removed", "callbacks", n)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (s *Service) countQueue() (metrics.Queue, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	q, err := s.store.Queue(ctx)
+	if err != nil {
+		return metrics.Queue{}, err
+	}
+	out := metrics.Queue{Depth: make(map[string]int)}
+	for state, n := range q.Depth {
+		out.Depth[string(state)] = n
+	}
+	if !q.Oldest.IsZero() {
+		out.Oldest = time.Since(q.Oldest)
+	}
+	return out, nil
+}
+
+// senders says whose callbacks cfg accepts.
+func senders(cfg *config.Config) intake.Senders {
+	in := intake.Senders{Space: cfg.SignalWire.Space}
+	if !cfg.SignalWire.Unsigned {
+		keys := make([]string, len(cfg.SignalWire.SigningKeys))
+		for i, k := range cfg.SignalWire.SigningKeys {
+			keys[i] = string(k)
+		}
+		in.Verifier = callback.NewVerifier(cmp.Or(cfg.Server.PublicURL, "http://"+cfg.Server.Listen), keys)
+	}
+	return in
+}

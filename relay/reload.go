@@ -1,0 +1,95 @@
+package relay
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"reflect"
+
+	"ringpost/relay/config"
+	"ringpost/relay/deliver"
+	"ringpost/relay/route"
+)
+
+// Reload puts the configuration file as it is now into force, for all that
+// happens from now on. Where it has problems, or its own tests fail, they are
+// returned line by line and the old configuration stays.
+func (s *Service) Reload(ctx context.Context) (problems []string) {
+	cfg, found := s.options.Load()
+	if cfg != nil {
+		found = append(found, Test(cfg)...)
+	}
+	for _, p := range found {
+		if p.Warning {
+			s.log.Warn("configuration", "problem", p.String())
+		} else {
+			problems = append(problems, p.String())
+		}
+	}
+	if len(problems) == 0 {
+		if err := s.use(ctx, cfg); err != nil {
+			problems = append(problems, err.Error())
+		}
+	}
+	if len(problems) > 0 {
+		s.metrics.ReloadSuccessful.Set(0)
+		for _, p := range problems {
+			s.log.Error("configuration not reloaded: the old one stays", "problem", p)
+		}
+		return problems
+	}
+	s.metrics.ReloadSuccessful.Set(1)
+	s.log.Info("configuration reloaded")
+	return nil
+}
+
+// use puts cfg into force.
+func (s *Service) use(ctx context.Context, cfg *config.Config) error {
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
+	if cfg.Server.TLSCert != "" {
+		certificate, err := tls.LoadX509KeyPair(cfg.Server.TLSCert, cfg.Server.TLSKey)
+		if err != nil {
+			return fmt.Errorf("tls_cert and tls_key: %w", err)
+		}
+		s.certificate.Store(&certificate)
+	}
+	channels, err := openChannels(cfg, s.log)
+	if err != nil {
+		return err
+	}
+	s.keepUnchanged(channels, cfg)
+	policy := deliver.Policy{
+		FirstRetry:  cfg.Delivery.FirstRetry,
+		MaxRetry:    cfg.Delivery.MaxRetry,
+		GiveUpAfter: cfg.Delivery.GiveUpAfter,
+	}
+	if err := s.deliverer.Configure(ctx, policy, channels); err != nil {
+		return err
+	}
+	s.router.Follow(&route.Plan{Rules: cfg.Rules, Templates: cfg.Templates})
+	s.intake.Accept(senders(cfg))
+	if s.options.Level != nil {
+		s.options.Level.Set(cfg.Log.Level)
+	}
+	if old := s.config; old != nil && (old.Server != cfg.Server || old.Store.URL != cfg.Store.URL ||
+		!reflect.DeepEqual(old.Admin, cfg.Admin) || old.Log.Format != cfg.Log.Format) {
+		s.log.Warn("a change of [server], [[admin.user]], [store] url or [log] format takes a restart")
+	}
+	s.config, s.channels = cfg, channels
+	return nil
+}
+
+// keepUnchanged puts the channels in use in place of new ones that are
+// configured alike, so that a reload does not cut their connections.
+func (s *Service) keepUnchanged(channels map[string]deliver.Channel, cfg *config.Config) {
+	if s.config == nil {
+		return
+	}
+	alike := reflect.DeepEqual(s.config.SignalWire, cfg.SignalWire) && s.config.Server.PublicURL == cfg.Server.PublicURL
+	for name := range channels {
+		if old, ok := s.channels[name]; ok && alike && reflect.DeepEqual(s.config.Channels[name], cfg.Channels[name]) {
+			channels[name] = old
+		}
+	}
+}
