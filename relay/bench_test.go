@@ -47,7 +47,7 @@ func (accepting) Send(context.Context, *channel.Message) (string, error) { retur
 func (accepting) Close() error                                           { return nil }
 
 func benchmarkDelivery(b *testing.B, ch channel.Channel) {
-	s, err := store.Open(b.Context(), "sqlite:"+filepath.Join(b.TempDir(), "ringpost.db"))
+	s, err := store.Open(b.Context(), "sqlite:"+filepath.Join(b.TempDir(), "ringpost.db"), slog.New(slog.DiscardHandler))
 	if err != nil {
 		b.Fatal(err)
 	}

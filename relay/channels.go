@@ -32,7 +32,7 @@ func openChannels(cfg *config.Config, log *slog.Logger) (map[string]deliver.Chan
 }
 
 func openChannel(cfg *config.Config, c config.Channel, log *slog.Logger) (ch deliver.Channel, err error) {
-	ch = deliver.Channel{Workers: max(c.Connections, 1), Rate: c.Rate}
+	ch = deliver.Channel{Workers: max(c.Connections, 1), Every: c.Rate.Every()}
 	ch.Prefetch = ch.Workers * queuePerWorker
 	if c.Rate > 0 {
 		ch.Prefetch = ch.Workers // what waits for its turn may as well wait in the store

@@ -71,7 +71,7 @@ type server struct {
 // before [Service.Run].
 func New(ctx context.Context, cfg *config.Config, o Options) (s *Service, err error) {
 	s = &Service{options: o, log: o.Log, metrics: metrics.New(o.Version)}
-	if s.store, err = store.Open(ctx, cfg.Store.URL); err != nil {
+	if s.store, err = store.Open(ctx, string(cfg.Store.URL), o.Log); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -79,17 +79,13 @@ func New(ctx context.Context, cfg *config.Config, o Options) (s *Service, err er
 			err = errors.Join(err, s.close())
 		}
 	}()
-	recovered, err := s.store.Recover(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if recovered > 0 {
-		s.log.Warn("deliveries that were on their way when the last process ended are taken up again", "count", recovered)
-	}
 	s.metrics.WatchQueue(s.countQueue)
 	sending, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stopSending = stop
 	s.deliverer = deliver.New(sending, s.store, s.metrics, s.log)
+	if _, err := s.deliverer.Recover(ctx); err != nil {
+		return nil, err
+	}
 	s.router = route.NewRouter(s.store, s.deliverer, s.metrics, s.log, nil)
 	s.intake = intake.New(intake.Senders{}, s.store, func(status string, result intake.Result) {
 		s.metrics.Callbacks.WithLabelValues(status, string(result)).Inc()
@@ -163,6 +159,7 @@ func (s *Service) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	running.Go(func() { s.router.Run(background) })
 	running.Go(func() { s.sweep(background) })
+	running.Go(func() { s.answerRings(background) })
 	s.log.Info("serving", "callbacks", s.CallbacksAddr(), "admin", s.AdminAddr(), "version", s.options.Version)
 
 	var err error
@@ -218,6 +215,18 @@ func (s *Service) Retry(ctx context.Context, id int64) error {
 	return nil
 }
 
+// answerRings looks for what other nodes leave to this one, until ctx ends.
+func (s *Service) answerRings(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case channel := <-s.store.Rung():
+			s.deliverer.Wake(channel)
+		}
+	}
+}
+
 // sweep removes old history until ctx ends.
 func (s *Service) sweep(ctx context.Context) {
 	tick := time.NewTicker(sweepEvery)
@@ -226,7 +235,7 @@ func (s *Service) sweep(ctx context.Context) {
 		s.reloading.Lock()
 		keep := s.config.Store.Keep
 		s.reloading.Unlock()
-		n, err := s.store.Remove(ctx, time.Now().Add(-keep))
+		n, err := s.store.Remove(ctx, s.store.Now().Add(-keep))
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -255,7 +264,7 @@ func (s *Service) countQueue() (metrics.Queue, error) {
 		out.Depth[string(state)] = n
 	}
 	if !q.Oldest.IsZero() {
-		out.Oldest = time.Since(q.Oldest)
+		out.Oldest = s.store.Now().Sub(q.Oldest)
 	}
 	return out, nil
 }

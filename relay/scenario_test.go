@@ -22,6 +22,7 @@ import (
 	"ringpost/relay/config"
 	"ringpost/relay/peers"
 	"ringpost/relay/store"
+	"ringpost/relay/store/storetest"
 )
 
 // TestScenarios runs each testdata/*.txtar against a whole service: its
@@ -33,26 +34,36 @@ func TestScenarios(t *testing.T) {
 		t.Fatalf("no scenarios: %v", err)
 	}
 	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+		name := strings.TrimSuffix(filepath.Base(file), ".txtar")
+		t.Run(name+"/sqlite", func(t *testing.T) {
 			t.Parallel()
-			archive, err := txtar.ParseFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			s := newScenario(t, archive)
-			for line := range lines(s.part("callbacks")) {
-				s.post(line)
-			}
-			s.settle()
-			var want []string
-			for line := range lines(s.part("want")) {
-				want = append(want, line)
-			}
-			slices.Sort(want)
-			if got := s.outcome(); !slices.Equal(got, want) {
-				t.Errorf("%s led to\n%s\nwant\n%s", file, strings.Join(got, "\n"), strings.Join(want, "\n"))
-			}
+			play(t, file, "sqlite:"+filepath.Join(t.TempDir(), "ringpost.db"))
 		})
+		t.Run(name+"/postgres", func(t *testing.T) {
+			t.Parallel()
+			play(t, file, storetest.Postgres(t))
+		})
+	}
+}
+
+// play plays the scenario of a file with that store.
+func play(t *testing.T, file, location string) {
+	archive, err := txtar.ParseFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newScenario(t, archive, location)
+	for line := range lines(s.part("callbacks")) {
+		s.post(line)
+	}
+	s.settle()
+	var want []string
+	for line := range lines(s.part("want")) {
+		want = append(want, line)
+	}
+	slices.Sort(want)
+	if got := s.outcome(); !slices.Equal(got, want) {
+		t.Errorf("%s led to\n%s\nwant\n%s", file, strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }
 
@@ -62,7 +73,7 @@ listen = "127.0.0.1:0"
 admin = "127.0.0.1:0"
 public_url = "https://hooks.example.com"
 [store]
-url = "sqlite:%s"
+url = %q
 [signalwire]
 space = "example.signalwire.com"
 project = "p"
@@ -89,9 +100,9 @@ type scenario struct {
 	stop    func()
 }
 
-func newScenario(t *testing.T, archive *txtar.Archive) *scenario {
+func newScenario(t *testing.T, archive *txtar.Archive, location string) *scenario {
 	t.Helper()
-	s := &scenario{t: t, files: make(map[string]string)}
+	s := &scenario{t: t, store: location, files: make(map[string]string)}
 	for _, f := range archive.Files {
 		s.files[f.Name] = string(f.Data)
 	}
@@ -104,8 +115,7 @@ func newScenario(t *testing.T, archive *txtar.Archive) *scenario {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.api.Close() })
-	s.store = "sqlite:" + filepath.Join(t.TempDir(), "ringpost.db")
-	src := fmt.Sprintf(scenarioHead, strings.TrimPrefix(s.store, "sqlite:"), s.api.URL, s.mail.Host, s.mail.Port) + s.part("ringpost.toml")
+	src := fmt.Sprintf(scenarioHead, s.store, s.api.URL, s.mail.Host, s.mail.Port) + s.part("ringpost.toml")
 	cfg, problems := config.Parse("ringpost.toml", []byte(src), func(string) (string, bool) { return "", false }, config.Serve)
 	if cfg == nil {
 		t.Fatalf("problems: %v", problems)
@@ -247,7 +257,7 @@ func (s *scenario) outcome() (got []string) {
 	for _, m := range s.api.Messages() {
 		got = append(got, fmt.Sprintf("sms %s: %s", m.To, m.Body))
 	}
-	db, err := store.Open(s.t.Context(), s.store)
+	db, err := store.Open(s.t.Context(), s.store, slog.New(slog.DiscardHandler))
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -39,7 +39,7 @@ func (s *service) Retry(ctx context.Context, id int64) error {
 // deliveries: 1 waits, 2 is dead, 3 is delivered, 4 is for nobody.
 func newAdmin(t *testing.T, users ...admin.User) (*service, string) {
 	t.Helper()
-	s, err := store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "ringpost.db"))
+	s, err := store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "ringpost.db"), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,17 +49,14 @@ func newAdmin(t *testing.T, users ...admin.User) (*service, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	found, err := s.Unrouted(t.Context(), 1)
-	if err != nil {
-		t.Fatal(err)
-	}
 	third := &store.Delivery{Channel: "sms", Kind: "sms", To: "+15550100001", State: store.Sending}
-	err = s.Route(t.Context(), []store.Routed{{Callback: found[0], Deliveries: []*store.Delivery{
+	deliveries := []*store.Delivery{
 		{Rule: "r", Channel: "email", Kind: "email", To: "alice@example.com", Subject: "hello", Text: "secret words", State: store.Queued},
 		{Rule: "r", Channel: "email", Kind: "email", To: "bob@example.com", Text: "words", State: store.Dead, LastError: "550 no such user"},
 		third,
 		{Rule: "r", Channel: "console", Kind: "log", State: store.Dead, LastError: "the recipient is empty"},
-	}}}, time.Hour)
+	}
+	_, err = s.Route(t.Context(), 1, time.Hour, func(store.Stored) []*store.Delivery { return deliveries })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -83,13 +83,16 @@ func (l *loader) checkAdmin(at place, c *Config) {
 }
 
 func (l *loader) checkStore(at place, s *Store) {
-	scheme, file, _ := strings.Cut(s.URL, ":")
+	const want = "want sqlite:FILE, such as sqlite:ringpost.db, or postgres://USER@HOST/DATABASE"
+	scheme, rest, _ := strings.Cut(string(s.URL), ":")
 	switch {
 	case scheme == "postgres" || scheme == "postgresql":
-		l.fault(at.key("url"), "this build stores in SQLite only: want sqlite:FILE")
-	case scheme != "sqlite" || file == "":
-		l.fault(at.key("url"), "want sqlite:FILE, such as sqlite:ringpost.db")
-	case file == ":memory:":
+		if u, err := url.Parse(string(s.URL)); err != nil || u.Host == "" && u.Query().Get("host") == "" || u.Path == "" {
+			l.fault(at.key("url"), want)
+		}
+	case scheme != "sqlite" || rest == "":
+		l.fault(at.key("url"), want)
+	case rest == ":memory:":
 		l.fault(at.key("url"), "what is stored must outlive the process: want sqlite:FILE")
 	}
 	if s.Keep < time.Hour {

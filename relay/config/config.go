@@ -17,8 +17,6 @@ import (
 	"log/slog"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"ringpost/relay/render"
 	"ringpost/relay/rules"
 )
@@ -78,7 +76,7 @@ type Log struct {
 
 // Store is where callbacks and deliveries are kept.
 type Store struct {
-	URL  string        `toml:"url"`  // sqlite:FILE
+	URL  Secret        `toml:"url"`  // sqlite:FILE, or postgres://…, which may hold a password
 	Keep time.Duration `toml:"keep"` // history older than this is removed
 }
 
@@ -107,10 +105,10 @@ type Delivery struct {
 // Channel is a way to reach people. The for tag says which kinds have the key;
 // it is any where there is none.
 type Channel struct {
-	Kind        string     `toml:"kind"`                        // email, sms or log
-	Rate        rate.Limit `toml:"rate"`                        // messages a second; 0 does not limit them
-	Connections int        `toml:"connections" for:"email sms"` // messages sent at once
-	From        string     `toml:"from" for:"email sms"`        // an RFC 5322 mailbox; an E.164 number or short code
+	Kind        string `toml:"kind"`                        // email, sms or log
+	Rate        Rate   `toml:"rate"`                        // messages a second; 0 does not limit them
+	Connections int    `toml:"connections" for:"email sms"` // messages sent at once
+	From        string `toml:"from" for:"email sms"`        // an RFC 5322 mailbox; an E.164 number or short code
 
 	Host     string `toml:"host" for:"email"`
 	Port     int    `toml:"port" for:"email"`

@@ -146,7 +146,7 @@ func TestDefaultsAreThoseOfTheDocumentation(t *testing.T) {
 		{"listen", c.Server.Listen, "127.0.0.1:8080"},
 		{"admin", c.Server.Admin, "127.0.0.1:8081"},
 		{"level", c.Log.Level, slog.LevelInfo},
-		{"url", c.Store.URL, "sqlite:ringpost.db"},
+		{"url", string(c.Store.URL), "sqlite:ringpost.db"},
 		{"keep", c.Store.Keep, 90 * 24 * time.Hour},
 		{"first_retry", c.Delivery.FirstRetry, 5 * time.Second},
 		{"max_retry", c.Delivery.MaxRetry, time.Hour},

@@ -10,8 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"golang.org/x/time/rate"
 )
 
 const day = 24 * time.Hour
@@ -51,15 +49,26 @@ func ParseDuration(s string) (time.Duration, error) {
 	return days + d, nil
 }
 
+// Rate is how often something may be done, a second; 0 is as often as one likes.
+type Rate float64
+
+// Every returns the time from once to the next; 0 for none.
+func (r Rate) Every() time.Duration {
+	if r == 0 {
+		return 0
+	}
+	return time.Duration(float64(time.Second) / float64(r))
+}
+
 // parseRate reads 4/s, 100/m or 1000/h.
-func parseRate(s string) (rate.Limit, error) {
+func parseRate(s string) (Rate, error) {
 	count, unit, _ := strings.Cut(s, "/")
 	n, err := strconv.ParseUint(count, 10, 20)
-	seconds := map[string]rate.Limit{"s": 1, "m": 60, "h": 3600}[unit]
+	seconds := map[string]Rate{"s": 1, "m": 60, "h": 3600}[unit]
 	if err != nil || n == 0 || seconds == 0 {
 		return 0, errors.New("want a rate like 4/s, 100/m or 1000/h")
 	}
-	return rate.Limit(n) / seconds, nil
+	return Rate(n) / seconds, nil
 }
 
 // parseLevel reads the level of the log.
@@ -74,7 +83,7 @@ func parseLevel(s string) (slog.Level, error) {
 // parsers read the types that are strings in the file.
 var parsers = map[reflect.Type]func(string) (reflect.Value, error){
 	reflect.TypeFor[time.Duration](): parser(ParseDuration),
-	reflect.TypeFor[rate.Limit]():    parser(parseRate),
+	reflect.TypeFor[Rate]():          parser(parseRate),
 	reflect.TypeFor[slog.Level]():    parser(parseLevel),
 }
 

@@ -27,7 +27,7 @@ func (l *lane) work() {
 
 // attempt makes one attempt at a held delivery and records what came of it.
 func (l *lane) attempt(d *store.Delivery) {
-	if !l.mayAttempt() || l.limiter.Wait(l.stop) != nil {
+	if !l.mayAttempt(d) || !l.awaitTurn() || !l.mayAttempt(d) {
 		l.release(d, "")
 		return
 	}
@@ -38,7 +38,7 @@ func (l *lane) attempt(d *store.Delivery) {
 		o.Err = err.Error()
 	}
 	down := l.observe(err)
-	if down && channel.ClassOf(err) == channel.ChannelDown && time.Now().Before(d.GiveUpAt) {
+	if down && channel.ClassOf(err) == channel.ChannelDown && l.now().Before(d.GiveUpAt) {
 		// The channel is known to be down, and nothing was tried with this message.
 		l.release(d, o.Err)
 	} else {
@@ -50,16 +50,41 @@ func (l *lane) attempt(d *store.Delivery) {
 	}
 }
 
-// mayAttempt reports whether an attempt may begin. While the channel is down
-// only the probe may, and it is alone.
-func (l *lane) mayAttempt() bool {
+// mayAttempt reports whether an attempt may begin: not once the lane is to stop,
+// nor when the lease is over. While the channel is down only the probe may, and
+// it is alone.
+func (l *lane) mayAttempt(d *store.Delivery) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now := time.Now()
-	if now.Before(l.pause) {
+	now := l.now()
+	if l.stop.Err() != nil || now.Before(l.pause) || !now.Before(l.held[d.ID]) {
 		return false
 	}
 	return !l.circuit.down() || len(l.held) == 1 && !now.Before(l.circuit.probeAt)
+}
+
+// awaitTurn returns when the channel's rate lets one more message go, or false
+// where that cannot be waited for.
+func (l *lane) awaitTurn() bool {
+	if l.channel.Every == 0 {
+		return true
+	}
+	at, err := l.parent.store.Book(l.stop, l.name, l.channel.Every)
+	if err != nil {
+		if l.stop.Err() == nil {
+			l.log.Error("no time to send at", "err", err)
+			l.sleep(time.Second)
+		}
+		return false
+	}
+	timer := time.NewTimer(at.Sub(l.now()))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-l.stop.Done():
+		return false
+	}
 }
 
 func (l *lane) message(d *store.Delivery) *channel.Message {
@@ -84,7 +109,7 @@ func (l *lane) observe(err error) (down bool) {
 		wait = e.Wait
 	}
 	l.mu.Lock()
-	now := time.Now()
+	now := l.now()
 	if wait > 0 {
 		l.pause = now.Add(min(wait, l.parent.policy.Load().MaxRetry))
 	}
@@ -128,7 +153,7 @@ func (l *lane) decide(d *store.Delivery, o *store.Outcome, err error) {
 	default:
 		o.Unsure = d.Unsure
 	}
-	now := time.Now()
+	now := l.now()
 	switch {
 	case now.Before(d.GiveUpAt):
 		o.State = store.Retrying
@@ -173,7 +198,7 @@ func (l *lane) count(d *store.Delivery, o store.Outcome) {
 	level, text, more := slog.LevelError, "", slog.String("err", o.Err)
 	switch o.State {
 	case store.Delivered:
-		m.EndToEnd.WithLabelValues(l.name).Observe(time.Since(d.ReceivedAt).Seconds())
+		m.EndToEnd.WithLabelValues(l.name).Observe(l.now().Sub(d.ReceivedAt).Seconds())
 		level, text, more = slog.LevelInfo, "delivered", slog.String("took", o.Took.Round(time.Microsecond).String())
 	case store.Retrying:
 		result = "retried"

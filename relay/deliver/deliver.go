@@ -12,12 +12,11 @@ package deliver
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/time/rate"
 
 	"ringpost/relay/channel"
 	"ringpost/relay/metrics"
@@ -30,10 +29,10 @@ const drainTime = 20 * time.Second
 // Channel is a channel and how its lane uses it.
 type Channel struct {
 	channel.Channel
-	Workers  int        // sends at once
-	Prefetch int        // deliveries held in memory, those being sent included; at least Workers
-	Rate     rate.Limit // sends a second; 0 does not limit them
-	Domain   string     // the right-hand side of Message-IDs
+	Workers  int           // sends at once
+	Prefetch int           // deliveries held in memory, those being sent included; at least Workers
+	Every    time.Duration // from one send to the next, on all nodes together; 0 does not limit them
+	Domain   string        // the right-hand side of Message-IDs
 }
 
 // Deliverer runs the lanes. Its methods may be called at once.
@@ -56,12 +55,13 @@ func New(ctx context.Context, s *store.Store, m *metrics.Metrics, log *slog.Logg
 	abort, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	context.AfterFunc(ctx, func() { time.AfterFunc(drainTime, cancel) })
 	d := &Deliverer{store: s, log: log, metrics: m, lanes: make(map[string]*lane), stop: ctx, abort: abort}
-	d.running.Go(d.renew)
+	d.running.Go(d.keep)
 	return d
 }
 
 // Configure puts policy and channels in place of those before. A channel that is
-// the same as before is left alone. A lane whose channel is replaced finishes what is being sent and gives the rest back.
+// the same as before is left alone. A lane whose channel is replaced finishes
+// what is being sent and gives the rest back.
 // Deliveries that wait for a channel that is not among channels keep waiting,
 // and are given up when their time is over.
 func (d *Deliverer) Configure(ctx context.Context, policy Policy, channels map[string]Channel) error {
@@ -151,8 +151,9 @@ func (d *Deliverer) Drain() {
 	d.running.Wait()
 }
 
-// renew keeps the leases of what the lanes hold.
-func (d *Deliverer) renew() {
+// keep keeps the leases of what the lanes hold, and takes up what was leased to
+// processes that are gone.
+func (d *Deliverer) keep() {
 	tick := time.NewTicker(store.Lease / 3)
 	defer tick.Stop()
 	for {
@@ -161,20 +162,52 @@ func (d *Deliverer) renew() {
 			return
 		case <-tick.C:
 		}
-		d.mu.Lock()
-		var held []int64
-		for _, l := range d.lanes {
-			held = l.appendHeld(held)
-		}
-		d.mu.Unlock()
-		if len(held) == 0 {
-			continue
-		}
-		slices.Sort(held)
-		if err := d.store.Renew(d.stop, held); err != nil && d.stop.Err() == nil {
+		if err := d.renew(); err != nil && d.stop.Err() == nil {
 			d.log.Error("leases not renewed", "err", err)
 		}
+		if _, err := d.Recover(d.stop); err != nil && d.stop.Err() == nil {
+			d.log.Error("leases not recovered", "err", err)
+		}
 	}
+}
+
+func (d *Deliverer) renew() error {
+	until := d.store.Now().Add(store.Lease) // at least
+	d.mu.Lock()
+	lanes := slices.Collect(maps.Values(d.lanes))
+	d.mu.Unlock()
+	var held []int64
+	for _, l := range lanes {
+		held = l.appendHeld(held)
+	}
+	if len(held) == 0 {
+		return nil
+	}
+	kept, err := d.store.Renew(d.stop, held)
+	if err != nil {
+		return err
+	}
+	for _, l := range lanes {
+		l.renewed(kept, until)
+	}
+	return nil
+}
+
+// Recover takes up what was leased to processes that are gone, and returns how
+// many deliveries that were.
+func (d *Deliverer) Recover(ctx context.Context) (n int, err error) {
+	channels, err := d.store.Recover(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if n = len(channels); n > 0 {
+		d.log.Warn("deliveries that were on their way when a process ended are taken up again", "count", n)
+	}
+	slices.Sort(channels)
+	for _, name := range slices.Compact(channels) {
+		d.Wake(name)
+	}
+	return n, nil
 }
 
 // Slot is room for one delivery in a lane.

@@ -12,8 +12,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"ringpost/relay/callback"
 	"ringpost/relay/channel"
 	"ringpost/relay/deliver"
@@ -87,7 +85,7 @@ func newBench(t *testing.T, channels map[string]deliver.Channel) *bench {
 
 func newBenchWith(t *testing.T, policy deliver.Policy, channels map[string]deliver.Channel) *bench {
 	t.Helper()
-	s, err := store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "ringpost.db"))
+	s, err := store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "ringpost.db"), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatalf("Open: %v", err)
 	}
@@ -119,11 +117,7 @@ func (b *bench) route(channelName string, recipients ...string) (ids []int64) {
 	if err != nil {
 		b.t.Fatalf("Add: %v", err)
 	}
-	found, err := b.store.Unrouted(b.t.Context(), 1)
-	if err != nil || len(found) != 1 {
-		b.t.Fatalf("Unrouted = %d callbacks, %v; want 1", len(found), err)
-	}
-	routed := store.Routed{Callback: found[0]}
+	var deliveries []*store.Delivery
 	slots := map[*store.Delivery]*deliver.Slot{}
 	for _, to := range recipients {
 		d := &store.Delivery{Rule: "r", Channel: channelName, Kind: "email", To: to, Subject: "s", Text: "t", State: store.Queued}
@@ -131,12 +125,13 @@ func (b *bench) route(channelName string, recipients ...string) (ids []int64) {
 			d.State = store.Sending
 			slots[d] = slot
 		}
-		routed.Deliveries = append(routed.Deliveries, d)
+		deliveries = append(deliveries, d)
 	}
-	if err := b.store.Route(b.t.Context(), []store.Routed{routed}, b.deliverer.GiveUpAfter()); err != nil {
+	_, err = b.store.Route(b.t.Context(), 1, b.deliverer.GiveUpAfter(), func(store.Stored) []*store.Delivery { return deliveries })
+	if err != nil {
 		b.t.Fatalf("Route: %v", err)
 	}
-	for _, d := range routed.Deliveries {
+	for _, d := range deliveries {
 		ids = append(ids, d.ID)
 		if slot := slots[d]; slot != nil {
 			slot.Hand(d)
@@ -376,7 +371,7 @@ func TestAProviderThatAsksForAPauseGetsIt(t *testing.T) {
 func TestARateIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ch := &scripted{}
-		b := newBench(t, map[string]deliver.Channel{"sms": {Channel: ch, Workers: 2, Rate: rate.Limit(4)}})
+		b := newBench(t, map[string]deliver.Channel{"sms": {Channel: ch, Workers: 2, Every: 250 * time.Millisecond}})
 		for i := range 40 {
 			b.route("sms", fmt.Sprintf("+155501000%02d", i))
 		}

@@ -6,8 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"ringpost/relay/store"
 )
 
@@ -21,7 +19,6 @@ const roomTime = 100 * time.Millisecond
 type lane struct {
 	name    string
 	channel Channel
-	limiter *rate.Limiter
 	parent  *Deliverer
 	log     *slog.Logger
 	stop    context.Context
@@ -34,30 +31,25 @@ type lane struct {
 
 	mu       sync.Mutex
 	stopped  bool
-	reserved int                // promised: slots not yet handed over, and the claim under way
-	held     map[int64]struct{} // leased: in queue or being sent
-	behind   bool               // deliveries that are due may be waiting in the store
-	due      time.Time          // when the store is to be looked at again
-	pause    time.Time          // the provider asked for silence until then
+	reserved int                 // promised: slots not yet handed over, and the claim under way
+	held     map[int64]time.Time // leased until then: in queue or being sent
+	behind   bool                // deliveries that are due may be waiting in the store
+	due      time.Time           // when the store is to be looked at again
+	pause    time.Time           // the provider asked for silence until then
 	circuit  circuit
 	dropped  time.Time // when a delivery was last recorded or given back
 }
 
 func newLane(name string, ch Channel, parent *Deliverer) *lane {
-	limit := ch.Rate
-	if limit == 0 {
-		limit = rate.Inf
-	}
 	l := &lane{
 		name:    name,
 		channel: ch,
-		limiter: rate.NewLimiter(limit, 1),
 		parent:  parent,
 		log:     parent.log.With("channel", name),
 		room:    max(ch.Prefetch, ch.Workers, 1),
 		wake:    make(chan struct{}, 1),
 		roomy:   make(chan struct{}, 1),
-		held:    make(map[int64]struct{}),
+		held:    make(map[int64]time.Time),
 		behind:  true,
 	}
 	l.queue = make(chan *store.Delivery, l.room)
@@ -92,15 +84,15 @@ func (l *lane) feed() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for l.stop.Err() == nil {
-		n, until := l.demand(time.Now())
+		n, until := l.demand(l.now())
 		if n > 0 {
 			if err := l.claim(n); err != nil && l.stop.Err() == nil {
 				l.log.Error("deliveries not claimed", "err", err)
-				l.lookAgain(time.Now().Add(time.Second))
+				l.lookAgain(l.now().Add(time.Second))
 			}
 			continue
 		}
-		timer.Reset(time.Until(until))
+		timer.Reset(until.Sub(l.now()))
 		select {
 		case <-l.stop.Done():
 		case <-l.wake:
@@ -139,20 +131,26 @@ func (l *lane) demand(now time.Time) (n int, until time.Time) {
 }
 
 func (l *lane) claim(n int) error {
+	until := l.now().Add(store.Lease) // at least
 	claimed, err := l.parent.store.Claim(l.stop, l.name, n)
 	l.mu.Lock()
 	l.reserved -= n
+	fresh := claimed[:0:0]
 	for _, d := range claimed {
-		l.held[d.ID] = struct{}{}
+		// This process may have lost it for being slow, and have it still.
+		if _, held := l.held[d.ID]; !held {
+			fresh = append(fresh, d)
+		}
+		l.held[d.ID] = until
 	}
 	if len(claimed) == n {
 		l.behind = true
 	}
 	if len(claimed) == 0 && l.circuit.down() {
-		l.circuit.probeAt = time.Now().Add(probeEvery)
+		l.circuit.probeAt = l.now().Add(probeEvery)
 	}
 	l.mu.Unlock()
-	for _, d := range claimed {
+	for _, d := range fresh {
 		l.queue <- d
 	}
 	if err != nil || len(claimed) == n {
@@ -218,7 +216,7 @@ func (l *lane) hand(d *store.Delivery) {
 	l.reserved--
 	stopped := l.stopped
 	if !stopped {
-		l.held[d.ID] = struct{}{}
+		l.held[d.ID] = d.CreatedAt.Add(store.Lease)
 		l.queue <- d // within the mutex: run closes the queue
 	}
 	l.mu.Unlock()
@@ -230,14 +228,14 @@ func (l *lane) hand(d *store.Delivery) {
 
 // blocked reports whether no attempt is to begin now. l.mu must be held.
 func (l *lane) blocked() bool {
-	return l.circuit.down() || time.Now().Before(l.pause)
+	return l.circuit.down() || l.now().Before(l.pause)
 }
 
 // drop forgets a delivery that was recorded or given back.
 func (l *lane) drop(id int64) {
 	l.mu.Lock()
 	delete(l.held, id)
-	l.dropped = time.Now()
+	l.dropped = l.now()
 	half := l.halfFree()
 	hungry := half && l.behind
 	l.mu.Unlock()
@@ -265,8 +263,8 @@ func (l *lane) awaitRoom(ctx context.Context) {
 	timeout := time.NewTimer(roomTime)
 	defer timeout.Stop()
 	l.mu.Lock()
-	wait := !l.stopped && !l.blocked() && l.channel.Rate == 0 && (l.behind || !l.halfFree()) &&
-		time.Since(l.dropped) < roomTime/2
+	wait := !l.stopped && !l.blocked() && l.channel.Every == 0 && (l.behind || !l.halfFree()) &&
+		l.now().Sub(l.dropped) < roomTime/2
 	l.mu.Unlock()
 	for wait {
 		select {
@@ -282,6 +280,9 @@ func (l *lane) awaitRoom(ctx context.Context) {
 	}
 }
 
+// now is the store's time.
+func (l *lane) now() time.Time { return l.parent.store.Now() }
+
 func (l *lane) appendHeld(ids []int64) []int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -289,4 +290,16 @@ func (l *lane) appendHeld(ids []int64) []int64 {
 		ids = append(ids, id)
 	}
 	return ids
+}
+
+// renewed notes that the leases of kept were renewed. What the lane holds and is
+// not among them has gone to another process, or was never this one's.
+func (l *lane) renewed(kept []int64, until time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, id := range kept {
+		if _, held := l.held[id]; held {
+			l.held[id] = until
+		}
+	}
 }

@@ -65,14 +65,9 @@ func (r *Router) Run(ctx context.Context) {
 
 // routeBatch routes the oldest unrouted callbacks and returns how many it found.
 func (r *Router) routeBatch(ctx context.Context) (n int, err error) {
-	found, err := r.store.Unrouted(ctx, batchSize)
-	if err != nil || len(found) == 0 {
-		return 0, err
-	}
 	plan := r.plan.Load()
-	batch := make([]store.Routed, len(found))
 	slots := make(map[*store.Delivery]*deliver.Slot)
-	for i, cb := range found {
+	batch, err := r.store.Route(ctx, batchSize, r.deliverer.GiveUpAfter(), func(cb store.Stored) []*store.Delivery {
 		deliveries, matched := plan.Deliveries(cb.Callback)
 		for _, rule := range matched {
 			r.metrics.RuleMatches.WithLabelValues(rule).Inc()
@@ -86,33 +81,45 @@ func (r *Router) routeBatch(ctx context.Context) (n int, err error) {
 				slots[d] = slot
 			}
 		}
-		batch[i] = store.Routed{Callback: cb, Deliveries: deliveries}
+		return deliveries
+	})
+	more := len(batch) == batchSize
+	if more {
+		r.ring(ctx, "")
 	}
-	err = r.store.Route(ctx, batch, r.deliverer.GiveUpAfter())
 	for channel := range r.handOver(batch, slots, err) {
 		r.deliverer.Wake(channel)
-		if len(found) == batchSize { // there is more to route
+		r.ring(ctx, channel)
+		if more {
 			r.deliverer.AwaitRoom(ctx, channel)
 		}
 	}
-	return len(found), err
+	return len(batch), err
+}
+
+// ring tells the other nodes of work that they may take.
+func (r *Router) ring(ctx context.Context, channel string) {
+	if err := r.store.Ring(ctx, channel); err != nil && ctx.Err() == nil {
+		r.log.Warn("the other nodes are not told of work: they find it later", "err", err)
+	}
 }
 
 // handOver passes on what was stored as leased, and returns the channels for
-// which the rest waits.
+// which the rest waits. Where the batch was not stored, err says why.
 func (r *Router) handOver(batch []store.Routed, slots map[*store.Delivery]*deliver.Slot, err error) (waiting map[string]bool) {
 	waiting = make(map[string]bool)
 	for _, routed := range batch {
 		for _, d := range routed.Deliveries {
 			slot := slots[d]
 			switch {
-			case slot != nil && (err != nil || d.ID == 0):
+			case err != nil && slot != nil:
 				slot.Free()
+			case err != nil:
 			case slot != nil:
 				slot.Hand(d)
 			case d.State == store.Queued:
 				waiting[d.Channel] = true
-			case d.State == store.Dead && err == nil && d.ID != 0:
+			case d.State == store.Dead:
 				r.log.Error("delivery is dead", "delivery", d.ID, "channel", d.Channel,
 					"recording", d.Recording, "rule", d.Rule, "err", d.LastError)
 				r.metrics.Deliveries.WithLabelValues(d.Channel, string(store.Dead)).Inc()

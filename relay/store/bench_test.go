@@ -9,8 +9,16 @@ import (
 	"ringpost/relay/store"
 )
 
-func BenchmarkAddFrom64Goroutines(b *testing.B) {
-	s := openSQLite(b)
+// each runs a benchmark with every kind of store.
+func each(b *testing.B, run func(b *testing.B, s *store.Store)) {
+	for _, k := range kinds {
+		b.Run(k.name, func(b *testing.B) { run(b, k.open(b)) })
+	}
+}
+
+func BenchmarkAddFrom64Goroutines(b *testing.B) { each(b, benchmarkAdd) }
+
+func benchmarkAdd(b *testing.B, s *store.Store) {
 	var made atomic.Int64
 	b.SetParallelism(32) // times GOMAXPROCS, which is 2 on the smallest machine
 	b.RunParallel(func(pb *testing.PB) {
@@ -25,30 +33,30 @@ func BenchmarkAddFrom64Goroutines(b *testing.B) {
 func BenchmarkRouteInBatchesOf200(b *testing.B) {
 	for _, state := range []store.State{store.Sending, store.Queued} {
 		b.Run(string(state), func(b *testing.B) {
-			s := openSQLite(b)
-			made := 0
-			for b.Loop() {
-				b.StopTimer()
-				batch := unroutedBatch(b, s, made, 200, state)
-				made += len(batch)
-				b.StartTimer()
-				if err := s.Route(b.Context(), batch, threeDays); err != nil {
-					b.Fatal(err)
-				}
-			}
-			b.ReportMetric(float64(made)/b.Elapsed().Seconds(), "callbacks/s")
+			each(b, func(b *testing.B, s *store.Store) { benchmarkRoute(b, s, state) })
 		})
 	}
 }
 
-func BenchmarkClaimAndFinishFrom16Goroutines(b *testing.B) {
+func benchmarkRoute(b *testing.B, s *store.Store, state store.State) {
+	made := 0
+	for b.Loop() {
+		b.StopTimer()
+		addMany(b, s, made, 200)
+		made += 200
+		b.StartTimer()
+		routeOne(b, s, 200, state)
+	}
+	b.ReportMetric(float64(made)/b.Elapsed().Seconds(), "callbacks/s")
+}
+
+func BenchmarkClaimAndFinishFrom16Goroutines(b *testing.B) { each(b, benchmarkClaimAndFinish) }
+
+func benchmarkClaimAndFinish(b *testing.B, s *store.Store) {
 	const goroutines, prefetch = 16, 32
-	s := openSQLite(b)
 	for made := 0; made < b.N+goroutines*prefetch; made += 200 {
-		batch := unroutedBatch(b, s, made, 200, store.Queued)
-		if err := s.Route(b.Context(), batch, threeDays); err != nil {
-			b.Fatal(err)
-		}
+		addMany(b, s, made, 200)
+		routeOne(b, s, 200, store.Queued)
 	}
 	b.SetParallelism(8) // times GOMAXPROCS, which is 2 on the smallest machine
 	b.ResetTimer()
@@ -64,18 +72,23 @@ func BenchmarkClaimAndFinishFrom16Goroutines(b *testing.B) {
 	})
 }
 
-// unroutedBatch stores n callbacks, of which made are there already, and
-// returns them with one delivery each.
-func unroutedBatch(b *testing.B, s *store.Store, made, n int, state store.State) []store.Routed {
+// addMany stores n callbacks beside those that are there.
+func addMany(b *testing.B, s *store.Store, there, n int) {
 	b.Helper()
 	var adding sync.WaitGroup
 	for i := range n {
-		adding.Go(func() { add(b, s, fmt.Sprint("RE", made+i)) })
+		adding.Go(func() { add(b, s, fmt.Sprint("RE", there+i)) })
 	}
 	adding.Wait()
-	var batch []store.Routed
-	for _, cb := range unrouted(b, s, n) {
-		batch = append(batch, store.Routed{Callback: cb, Deliveries: []*store.Delivery{aDelivery("email", state)}})
+}
+
+// routeOne routes n callbacks to one delivery each.
+func routeOne(b *testing.B, s *store.Store, n int, state store.State) {
+	b.Helper()
+	routed, err := s.Route(b.Context(), n, threeDays, func(store.Stored) []*store.Delivery {
+		return []*store.Delivery{aDelivery("email", state)}
+	})
+	if err != nil || len(routed) != n {
+		b.Fatalf("Route() = %d, %v, want %d, nil", len(routed), err, n)
 	}
-	return batch
 }

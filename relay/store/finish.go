@@ -2,47 +2,45 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"time"
 )
 
 // Outcome is what came of one attempt.
 type Outcome struct {
-	StartedAt time.Time
+	StartedAt time.Time // by this machine's clock
 	Took      time.Duration
 	Err       string // empty where the provider accepted the message
 
 	State         State     // Delivered, Retrying, Dead or Unknown
-	NextAttemptAt time.Time // for Retrying
+	NextAttemptAt time.Time // for Retrying; by [Store.Now]
 	Unsure        bool      // whether the provider may have accepted it all the same
 	ProviderID    string
 }
 
+// ending is an outcome on its way into the store.
+type ending struct {
+	id       int64
+	attempts int // finished before
+	next     int64
+	finished sql.NullInt64
+	Outcome
+}
+
 // Finish records an attempt at a leased delivery and ends its lease. A delivery
-// that is not leased any more, or at which another attempt was finished since,
-// is left as it is.
+// that is not this process's any more, or at which another attempt was finished
+// since, is left as it is; but that one was delivered is recorded, whoever has
+// it by now, unless it is finished.
 func (s *Store) Finish(ctx context.Context, d *Delivery, o Outcome) error {
-	err := s.write(ctx, func(tx *tx) error {
-		var finished any
-		next := d.NextAttemptAt
-		if o.State.Finished() {
-			finished = micros(o.StartedAt.Add(o.Took))
-		} else {
-			next = o.NextAttemptAt
-		}
-		n, err := tx.exec(`
-			UPDATE deliveries SET state = ?, attempts = attempts + 1, unsure = ?, next_attempt_at = ?, lease_until = NULL,
-				finished_at = ?, last_error = ?, provider_id = ?
-			WHERE id = ? AND state = 'sending' AND attempts = ?`,
-			string(o.State), o.Unsure, micros(next), finished, o.Err, o.ProviderID, d.ID, d.Attempts)
-		if err != nil || n == 0 {
-			return err
-		}
-		_, err = tx.exec(`INSERT INTO attempts (delivery_id, number, started_at, took, error) VALUES (?, ?, ?, ?, ?)`,
-			d.ID, d.Attempts+1, micros(o.StartedAt), o.Took.Microseconds(), o.Err)
-		return err
-	})
-	if err != nil {
+	e := &ending{id: d.ID, attempts: d.Attempts, Outcome: o, next: micros(o.NextAttemptAt)}
+	e.Err, e.ProviderID = storable(o.Err), storable(o.ProviderID)
+	e.StartedAt = s.clock.at(o.StartedAt)
+	if o.State.Finished() {
+		e.next = micros(d.NextAttemptAt)
+		e.finished = sql.NullInt64{Int64: micros(e.StartedAt.Add(o.Took)), Valid: true}
+	}
+	if err := s.writer.write(ctx, write{ending: e}); err != nil {
 		return fmt.Errorf("record delivery %d: %w", d.ID, err)
 	}
 	return nil
@@ -59,14 +57,14 @@ func (s *Store) Expire(ctx context.Context, channel, reason string) (n int64, er
 	for {
 		batch := new(int64)
 		err := s.write(ctx, func(tx *tx) error {
-			now := micros(time.Now())
+			now := micros(s.clock.now())
 			var err error
 			*batch, err = tx.exec(`
 				UPDATE deliveries SET state = CASE unsure WHEN 0 THEN 'dead' ELSE 'unknown' END, finished_at = ?, last_error = ?
 				WHERE id IN (
 					SELECT id FROM deliveries
 					WHERE channel = ? AND `+waiting+` AND give_up_at <= ?
-					ORDER BY give_up_at LIMIT ?)`, now, reason, channel, now, expireBatch)
+					ORDER BY give_up_at LIMIT ?)`, now, storable(reason), channel, now, expireBatch)
 			return err
 		})
 		if err != nil {

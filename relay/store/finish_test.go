@@ -73,9 +73,7 @@ func TestFinishCountsAttempts(t *testing.T) {
 func TestFinishLeavesADeliveryWhoseLeaseIsLost(t *testing.T) {
 	promise(t, func(t *testing.T, s *store.Store) {
 		first := inState(t, s, store.Sending)
-		if _, err := s.Recover(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		recoverAll(t, s, 1)
 		late := store.Outcome{StartedAt: time.Now(), State: store.Dead, Err: "late"}
 		finish(t, s, first, late)
 		check(t, "state after Recover()", read(t, s, first.ID).State, store.Queued)
@@ -134,9 +132,7 @@ func TestExpireLeavesAnUnsureOneToAPerson(t *testing.T) {
 	promise(t, func(t *testing.T, s *store.Store) {
 		recovered, retrying := aDelivery("email", store.Sending), aDelivery("email", store.Sending)
 		route(t, s, "RE1", -time.Hour, recovered)
-		if _, err := s.Recover(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		recoverAll(t, s, 1)
 		route(t, s, "RE2", -time.Hour, retrying)
 		finish(t, s, retrying, store.Outcome{
 			StartedAt: time.Now(), State: store.Retrying, Err: "connection broke", Unsure: true, NextAttemptAt: time.Now().Add(time.Hour),

@@ -2,9 +2,7 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
-	"fmt"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -18,11 +16,11 @@ const maxGroup = 512
 // committed. Twice as many bring no more.
 const quietYields = 8
 
-// committer is the one writer of a store. Writes that wait at the same time
-// share a transaction, and so an fsync, whatever their kind.
+// committer is the one writer of a store in this process. Writes that wait at
+// the same time share a transaction, and so an fsync, whatever their kind.
 type committer struct {
-	conn *sql.Conn
-	db   *sql.DB
+	session *session
+	owner   string
 
 	mu     sync.RWMutex // held for reading while a write is being queued
 	closed bool
@@ -33,27 +31,19 @@ type committer struct {
 	failed atomic.Pointer[error] // of the last transaction; nil where it committed
 }
 
-// write is one piece of work in a group's transaction.
+// write is one piece of work in a group's transaction: one of the first three.
 type write struct {
+	add    *addition
+	ending *ending
 	do     func(*tx) error
+
 	result chan error
 }
 
-// tx is the transaction under way on the writer's connection, with its
-// prepared statements.
-type tx struct {
-	conn  *sql.Conn
-	stmts map[string]*sql.Stmt
-}
-
-func newCommitter(db *sql.DB) (*committer, error) {
-	conn, err := db.Conn(context.Background())
-	if err != nil {
-		return nil, err
-	}
-	c := &committer{conn: conn, db: db, writes: make(chan *write, maxGroup), done: make(chan struct{})}
+func newCommitter(s *session, owner string) *committer {
+	c := &committer{session: s, owner: owner, writes: make(chan *write, maxGroup), done: make(chan struct{})}
 	go c.run()
-	return c, nil
+	return c
 }
 
 // write runs do within a transaction and returns once it is committed, or has
@@ -61,18 +51,23 @@ func newCommitter(db *sql.DB) (*committer, error) {
 // transaction fails, each of its writes is tried again alone, so that none
 // fails for its neighbour. When ctx ends first, do may still be committed.
 func (s *Store) write(ctx context.Context, do func(*tx) error) error {
-	w, ok := s.writer.used.Get().(*write)
+	return s.writer.write(ctx, write{do: do})
+}
+
+func (c *committer) write(ctx context.Context, what write) error {
+	w, ok := c.used.Get().(*write)
 	if !ok {
 		w = &write{result: make(chan error, 1)}
 	}
-	w.do = do
-	if err := s.writer.queue(ctx, w); err != nil {
+	what.result = w.result
+	*w = what
+	if err := c.queue(ctx, w); err != nil {
 		return err
 	}
 	select {
 	case err := <-w.result:
-		w.do = nil
-		s.writer.used.Put(w)
+		*w = write{result: w.result}
+		c.used.Put(w)
 		return err
 	case <-ctx.Done():
 		return ctx.Err()
@@ -95,8 +90,6 @@ func (c *committer) queue(ctx context.Context, w *write) error {
 
 func (c *committer) run() {
 	defer close(c.done)
-	tx := &tx{conn: c.conn, stmts: make(map[string]*sql.Stmt)}
-	defer tx.close()
 	group := make([]*write, 0, maxGroup)
 	for first := range c.writes {
 		group = append(group[:0], first)
@@ -104,14 +97,7 @@ func (c *committer) run() {
 		for waiting := len(c.writes); waiting > 0 && len(group) < maxGroup; waiting-- {
 			group = append(group, <-c.writes)
 		}
-		err := c.commit(tx, group)
-		for _, w := range group {
-			if err != nil && len(group) > 1 {
-				w.result <- c.commit(tx, []*write{w})
-				continue
-			}
-			w.result <- err
-		}
+		c.settle(group)
 	}
 }
 
@@ -128,27 +114,59 @@ func (c *committer) letOthersQueue() {
 	}
 }
 
-// commit does the writes of group in one transaction.
-func (c *committer) commit(tx *tx, group []*write) (err error) {
-	defer func() {
-		if err == nil {
-			c.failed.Store(nil)
-		} else {
-			c.failed.Store(&err)
-		}
-	}()
-	if _, err := tx.exec("BEGIN IMMEDIATE"); err != nil {
-		return fmt.Errorf("begin: %w", err)
+// settle commits a group and answers its writes. Where the connection was lost
+// there is a second try over a new one, which finds what the first may have
+// committed all the same.
+func (c *committer) settle(group []*write) {
+	err := c.commit(group)
+	if err != nil && c.session.broken() {
+		err = c.commit(group)
 	}
+	alone := err != nil && len(group) > 1 && !c.session.broken()
 	for _, w := range group {
-		if err := w.do(tx); err != nil {
-			return errors.Join(err, tx.rollback())
+		if alone {
+			err = c.commit([]*write{w})
+		}
+		w.result <- err
+	}
+}
+
+// commit does the writes of group in one transaction.
+func (c *committer) commit(group []*write) error {
+	err := c.session.transact(func(tx *tx) error { return c.apply(tx, group) })
+	if err == nil {
+		c.failed.Store(nil)
+	} else {
+		c.failed.Store(&err)
+	}
+	return err
+}
+
+// apply does what comes in numbers for all at once.
+func (c *committer) apply(tx *tx, group []*write) error {
+	var added []*addition
+	var endings []*ending
+	for _, w := range group {
+		switch {
+		case w.add != nil:
+			added = append(added, w.add)
+		case w.ending != nil:
+			endings = append(endings, w.ending)
+		default:
+			if err := w.do(tx); err != nil {
+				return err
+			}
 		}
 	}
-	if _, err := tx.exec("COMMIT"); err != nil {
-		return errors.Join(fmt.Errorf("commit: %w", err), tx.rollback())
+	if len(added) > 0 {
+		if err := tx.engine.add(tx, added); err != nil {
+			return err
+		}
 	}
-	return nil
+	if len(endings) == 0 {
+		return nil
+	}
+	return tx.engine.finish(tx, endings, c.owner)
 }
 
 func (c *committer) close() error {
@@ -161,72 +179,5 @@ func (c *committer) close() error {
 	}
 	close(c.writes)
 	<-c.done
-	return errors.Join(c.conn.Close(), c.db.Close())
-}
-
-// prepare returns the statement for query, which is prepared once for the life
-// of the connection.
-func (t *tx) prepare(query string) (*sql.Stmt, error) {
-	if s, ok := t.stmts[query]; ok {
-		return s, nil
-	}
-	s, err := t.conn.PrepareContext(context.Background(), query)
-	if err != nil {
-		return nil, err
-	}
-	t.stmts[query] = s
-	return s, nil
-}
-
-func (t *tx) exec(query string, args ...any) (int64, error) {
-	s, err := t.prepare(query)
-	if err != nil {
-		return 0, err
-	}
-	r, err := s.Exec(args...)
-	if err != nil {
-		return 0, err
-	}
-	return r.RowsAffected()
-}
-
-// each runs query and calls row for every row of its result.
-func (t *tx) each(row func(*sql.Rows) error, query string, args ...any) error {
-	s, err := t.prepare(query)
-	if err != nil {
-		return err
-	}
-	rows, err := s.Query(args...)
-	if err != nil {
-		return err
-	}
-	return eachRow(rows, row)
-}
-
-// rollback ends the transaction without its writes. SQLite has rolled back by
-// itself after some errors, a full disk among them; that is not one more.
-func (t *tx) rollback() error {
-	_, err := t.conn.ExecContext(context.Background(), "ROLLBACK")
-	if err != nil && isNoTransaction(err) {
-		return nil
-	}
-	return err
-}
-
-// close closes the statements. SQLite keeps a connection, its files and its
-// locks until then.
-func (t *tx) close() {
-	for _, s := range t.stmts {
-		s.Close()
-	}
-}
-
-func eachRow(rows *sql.Rows, row func(*sql.Rows) error) error {
-	defer rows.Close()
-	for rows.Next() {
-		if err := row(rows); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
+	return errors.Join(c.session.close(), c.session.db.Close())
 }

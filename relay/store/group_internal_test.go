@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -15,7 +17,7 @@ import (
 
 func open(t testing.TB) *Store {
 	t.Helper()
-	s, err := Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "ringpost.db"))
+	s, err := Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "ringpost.db"), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatalf("Open() = %v", err)
 	}
@@ -92,9 +94,9 @@ func TestAWriteThatFailsDoesNotFailItsNeighbours(t *testing.T) {
 	if runs != 2 {
 		t.Errorf("the write that fails ran %d times, want 2: with its neighbours, then alone", runs)
 	}
-	found, err := s.Unrouted(t.Context(), 100)
+	found, err := s.Callbacks(t.Context(), Filter{Limit: 100})
 	if err != nil || len(found) != 20 {
-		t.Errorf("Unrouted() = %d callbacks, %v, want 20, nil", len(found), err)
+		t.Errorf("Callbacks() = %d callbacks, %v, want 20, nil", len(found), err)
 	}
 	var rows int
 	if err := s.reader.QueryRow(`SELECT count(*) FROM health`).Scan(&rows); err != nil || rows != 1 {
@@ -152,17 +154,14 @@ func TestRenewExtendsTheLeaseOfWhatIsLeased(t *testing.T) {
 	if _, err := s.Add(t.Context(), &callback.Callback{RecordingSid: "RE1"}); err != nil {
 		t.Fatal(err)
 	}
-	found, err := s.Unrouted(t.Context(), 1)
-	if err != nil {
-		t.Fatal(err)
-	}
 	leased, waiting := &Delivery{Channel: "email", State: Sending}, &Delivery{Channel: "email", State: Queued}
-	if err := s.Route(t.Context(), []Routed{{found[0], []*Delivery{leased, waiting}}}, time.Hour); err != nil {
+	_, err := s.Route(t.Context(), 1, time.Hour, func(Stored) []*Delivery { return []*Delivery{leased, waiting} })
+	if err != nil {
 		t.Fatal(err)
 	}
 	leaseOf := func(d *Delivery) (until int64) {
 		t.Helper()
-		err := s.reader.QueryRow(`SELECT coalesce(lease_until, 0) FROM deliveries WHERE id = ?`, d.ID).Scan(&until)
+		err := s.reader.QueryRow(`SELECT lease_until FROM deliveries WHERE id = ?`, d.ID).Scan(&until)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -178,11 +177,12 @@ func TestRenewExtendsTheLeaseOfWhatIsLeased(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	before := time.Now().Add(Lease).UnixMicro()
-	if err := s.Renew(t.Context(), []int64{leased.ID, waiting.ID}); err != nil {
-		t.Fatalf("Renew() = %v", err)
+	before := s.Now().Add(Lease).UnixMicro()
+	kept, err := s.Renew(t.Context(), []int64{leased.ID, waiting.ID})
+	if err != nil || !slices.Equal(kept, []int64{leased.ID}) {
+		t.Fatalf("Renew() = %v, %v, want the leased one", kept, err)
 	}
-	if got := leaseOf(leased); got < before || got > time.Now().Add(Lease).UnixMicro() {
+	if got := leaseOf(leased); got < before || got > s.Now().Add(Lease).UnixMicro() {
 		t.Errorf("lease after Renew() ends at %d, want %v from now (%d)", got, Lease, before)
 	}
 	if got := leaseOf(waiting); got != 0 {

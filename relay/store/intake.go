@@ -8,37 +8,32 @@ import (
 	"ringpost/relay/callback"
 )
 
+// addition is a callback on its way into the store.
+type addition struct {
+	*callback.Callback
+	fields, query string // JSON
+	receivedAt    int64
+	stored        bool // it was not there before
+}
+
 // Add stores cb durably. stored is false where a callback with the same
 // account, recording and status was there already; that one is as durable. The
 // error of an ended ctx leaves open whether cb was stored.
 func (s *Store) Add(ctx context.Context, cb *callback.Callback) (stored bool, err error) {
-	fields, err := encode(cb.Fields)
-	if err != nil {
+	a := &addition{Callback: cb, receivedAt: micros(s.clock.at(cb.ReceivedAt))}
+	if a.fields, err = encode(cb.Fields); err != nil {
 		return false, fmt.Errorf("store callback: %w", err)
 	}
-	query, err := encode(cb.Query)
-	if err != nil {
+	if a.query, err = encode(cb.Query); err != nil {
 		return false, fmt.Errorf("store callback: %w", err)
 	}
-	added := new(bool)
-	err = s.write(ctx, func(tx *tx) error {
-		n, err := tx.exec(`
-			INSERT INTO callbacks (account_sid, recording_sid, recording_status, call_sid, recording_url,
-				recording_duration, recording_source, recording_channels, fields, query, received_at)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-			ON CONFLICT DO NOTHING`,
-			cb.AccountSid, cb.RecordingSid, cb.RecordingStatus, cb.CallSid, cb.RecordingUrl,
-			cb.RecordingDuration, cb.RecordingSource, cb.RecordingChannels, fields, query, micros(cb.ReceivedAt))
-		*added = n == 1
-		return err
-	})
-	if err != nil {
+	if err := s.writer.write(ctx, write{add: a}); err != nil {
 		return false, fmt.Errorf("store callback: %w", err)
 	}
-	if *added {
+	if a.stored {
 		s.wakeRouter()
 	}
-	return *added, nil
+	return a.stored, nil
 }
 
 func (s *Store) wakeRouter() {

@@ -16,25 +16,30 @@ const deliveryColumns = `d.id, d.callback_id, c.recording_sid, c.received_at, d.
 const waiting = `state IN ('queued', 'retrying')`
 
 // giveBack ends the lease of rows that were not attempted under it.
-const giveBack = `state = CASE WHEN attempts = 0 THEN 'queued' ELSE 'retrying' END, lease_until = NULL`
+const giveBack = `state = CASE WHEN attempts = 0 THEN 'queued' ELSE 'retrying' END, owner = '', lease_until = 0`
 
-// Recover gives back what a process that is gone had leased, and returns how
-// many that were. Whether those attempts succeeded is not known. It is for the
-// start, before anything is claimed.
-func (s *Store) Recover(ctx context.Context) (n int64, err error) {
-	recovered := new(int64)
+// Recover gives back what was leased to processes that are gone, and returns the
+// channels of those deliveries, one for each. Whether those attempts succeeded
+// is not known. A store that belongs to one process knows that all others are
+// gone; where nodes share it, a node is gone when it has not renewed its leases.
+func (s *Store) Recover(ctx context.Context) (channels []string, err error) {
 	err = s.write(ctx, func(tx *tx) error {
-		n, err := tx.exec(`
-			UPDATE deliveries SET ` + giveBack + `, unsure = 1,
+		channels = nil
+		gone, arg := tx.engine.gone(s.name, s.clock.now())
+		return tx.each(func(rows *sql.Rows) error {
+			var channel string
+			err := rows.Scan(&channel)
+			channels = append(channels, channel)
+			return err
+		}, `
+			UPDATE deliveries SET `+giveBack+`, unsure = 1,
 				last_error = 'the process ended while this may have been on its way'
-			WHERE state = 'sending'`)
-		*recovered = n
-		return err
+			WHERE state = 'sending' AND `+gone+` RETURNING channel`, arg)
 	})
 	if err != nil {
-		return 0, fmt.Errorf("recover leases: %w", err)
+		return nil, fmt.Errorf("recover leases: %w", err)
 	}
-	return *recovered, nil
+	return channels, nil
 }
 
 // Claim leases the channel's deliveries that are due, oldest first, at most n.
@@ -42,31 +47,24 @@ func (s *Store) Claim(ctx context.Context, channel string, n int) ([]*Delivery, 
 	claimed := new([]*Delivery)
 	// A claim that was committed must not be lost with the caller's patience.
 	err := s.write(context.WithoutCancel(ctx), func(tx *tx) error {
-		now := time.Now()
 		*claimed = nil
-		err := tx.each(func(rows *sql.Rows) error {
+		now := s.clock.now()
+		ids, err := tx.ids(`
+			WITH due AS MATERIALIZED (
+				SELECT id FROM deliveries
+				WHERE channel = ? AND `+waiting+` AND next_attempt_at <= ?
+				ORDER BY next_attempt_at, id LIMIT ? `+tx.engine.skipLocked()+`)
+			UPDATE deliveries SET state = 'sending', owner = ?, lease_until = ?
+			WHERE id IN (SELECT id FROM due) RETURNING id`,
+			channel, micros(now), n, s.name, micros(now.Add(Lease)))
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		return tx.each(func(rows *sql.Rows) error {
 			d := new(Delivery)
 			*claimed = append(*claimed, d)
 			return scanDelivery(rows, d, &d.Text, &d.HTML)
-		}, `
-			SELECT `+deliveryColumns+`, m.text, m.html
-			FROM deliveries d
-			JOIN callbacks c ON c.id = d.callback_id
-			JOIN messages m ON m.delivery_id = d.id
-			WHERE d.channel = ? AND d.`+waiting+` AND d.next_attempt_at <= ?
-			ORDER BY d.next_attempt_at, d.id LIMIT ?`, channel, micros(now), n)
-		if err != nil {
-			return err
-		}
-		for _, d := range *claimed {
-			_, err := tx.exec(`UPDATE deliveries SET state = 'sending', lease_until = ? WHERE id = ?`,
-				micros(now.Add(Lease)), d.ID)
-			if err != nil {
-				return err
-			}
-			d.State = Sending
-		}
-		return nil
+		}, wholeDelivery+` WHERE d.id `+tx.engine.inIDs()+` ORDER BY d.next_attempt_at, d.id`, tx.engine.ids(ids))
 	})
 	if err != nil {
 		return nil, fmt.Errorf("claim deliveries: %w", err)
@@ -74,50 +72,51 @@ func (s *Store) Claim(ctx context.Context, channel string, n int) ([]*Delivery, 
 	return *claimed, nil
 }
 
+// wholeDelivery selects what [scanDelivery] reads, with what a delivery says.
+const wholeDelivery = `
+	SELECT ` + deliveryColumns + `, m.text, m.html
+	FROM deliveries d JOIN callbacks c ON c.id = d.callback_id JOIN messages m ON m.delivery_id = d.id`
+
 // NextDue returns when the channel's next waiting delivery is due; zero where
 // none waits.
 func (s *Store) NextDue(ctx context.Context, channel string) (time.Time, error) {
-	var due sql.NullInt64
-	err := s.reader.QueryRowContext(ctx, `
-		SELECT min(next_attempt_at) FROM deliveries WHERE channel = ? AND `+waiting, channel).Scan(&due)
+	due, err := read(ctx, s, func(rows *sql.Rows) (due sql.NullInt64, err error) {
+		return due, rows.Scan(&due)
+	}, `SELECT min(next_attempt_at) FROM deliveries WHERE channel = ? AND `+waiting, channel)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("look for the next delivery: %w", err)
 	}
-	return fromMicros(due.Int64), nil
+	return fromMicros(due[0].Int64), nil
 }
 
-// Renew extends the leases of the deliveries for another [Lease].
-func (s *Store) Renew(ctx context.Context, ids []int64) error {
-	err := s.write(ctx, func(tx *tx) error {
-		until := micros(time.Now().Add(Lease))
-		for _, id := range ids {
-			_, err := tx.exec(`UPDATE deliveries SET lease_until = ? WHERE id = ? AND state = 'sending'`, until, id)
-			if err != nil {
-				return err
-			}
-		}
-		return nil
+// Renew extends the leases of those of the deliveries that are still this
+// process's for another [Lease], and returns which those are.
+func (s *Store) Renew(ctx context.Context, ids []int64) (kept []int64, err error) {
+	err = s.write(ctx, func(tx *tx) (err error) {
+		kept, err = tx.ids(`UPDATE deliveries SET lease_until = ?
+			WHERE id `+tx.engine.inIDs()+` AND `+mine+` RETURNING id`,
+			micros(s.clock.now().Add(Lease)), tx.engine.ids(ids), s.name)
+		return err
 	})
 	if err != nil {
-		return fmt.Errorf("renew leases: %w", err)
+		return nil, fmt.Errorf("renew leases: %w", err)
 	}
-	return nil
+	return kept, nil
 }
+
+// mine is the condition that a delivery is leased to the process of that name.
+const mine = `state = 'sending' AND owner = ?`
 
 // Release gives leased deliveries back to wait, [Retrying] where an attempt was
 // finished before, else [Queued]. It is not an attempt; reason, if not empty,
-// becomes their last error. Those that are not leased are left as they are.
+// becomes their last error. Those that are not leased to this process are left
+// as they are.
 func (s *Store) Release(ctx context.Context, ids []int64, reason string) error {
 	err := s.write(ctx, func(tx *tx) error {
-		for _, id := range ids {
-			_, err := tx.exec(`
-				UPDATE deliveries SET `+giveBack+`, last_error = CASE WHEN ? = '' THEN last_error ELSE ? END
-				WHERE id = ? AND state = 'sending'`, reason, reason, id)
-			if err != nil {
-				return err
-			}
-		}
-		return nil
+		_, err := tx.exec(`
+			UPDATE deliveries SET `+giveBack+`, last_error = CASE WHEN ? = '' THEN last_error ELSE ? END
+			WHERE id `+tx.engine.inIDs()+` AND `+mine, storable(reason), storable(reason), tx.engine.ids(ids), s.name)
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("release deliveries: %w", err)

@@ -189,8 +189,8 @@ func TestOnlyLeasedDeliveriesAreReleasedRenewedOrFinished(t *testing.T) {
 			if err := s.Release(t.Context(), []int64{d.ID}, "a reason"); err != nil {
 				t.Errorf("Release(%s) = %v", state, err)
 			}
-			if err := s.Renew(t.Context(), []int64{d.ID}); err != nil {
-				t.Errorf("Renew(%s) = %v", state, err)
+			if kept, err := s.Renew(t.Context(), []int64{d.ID}); len(kept) > 0 || err != nil {
+				t.Errorf("Renew(%s) = %v, %v, want none, nil", state, kept, err)
 			}
 			finish(t, s, d, store.Outcome{StartedAt: time.Now(), State: store.Dead, Err: "late"})
 			check(t, fmt.Sprintf("%s delivery", state), *read(t, s, d.ID), before)
@@ -204,9 +204,11 @@ func TestOnlyLeasedDeliveriesAreReleasedRenewedOrFinished(t *testing.T) {
 func TestRenewKeepsALease(t *testing.T) {
 	promise(t, func(t *testing.T, s *store.Store) {
 		d := inState(t, s, store.Sending)
-		if err := s.Renew(t.Context(), []int64{d.ID}); err != nil {
+		kept, err := s.Renew(t.Context(), []int64{d.ID})
+		if err != nil {
 			t.Fatalf("Renew() = %v", err)
 		}
+		checkIDs(t, "Renew()", kept, d.ID)
 		checkIDs(t, "Claim()", idsOf(claim(t, s, "email", 9)))
 		finish(t, s, d, store.Outcome{StartedAt: time.Now(), State: store.Delivered})
 		check(t, "state", read(t, s, d.ID).State, store.Delivered)
@@ -222,11 +224,8 @@ func TestRecoverGivesBackLeasedOnesAsUnsure(t *testing.T) {
 		tried := retryingAt(t, s, "sms", time.Now().Add(-time.Hour))
 		claim(t, s, "sms", 1)
 
-		for _, want := range []int64{2, 0} {
-			if n, err := s.Recover(t.Context()); n != want || err != nil {
-				t.Errorf("Recover() = %d, %v, want %d, nil", n, err, want)
-			}
-		}
+		recoverAll(t, s, 2)
+		recoverAll(t, s, 0)
 		for state, was := range before {
 			if state != store.Sending {
 				check(t, fmt.Sprintf("%s delivery", state), *read(t, s, was.ID), was)

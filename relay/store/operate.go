@@ -38,7 +38,7 @@ func (s *Store) Retry(ctx context.Context, id int64, giveUpAfter time.Duration) 
 		if !sendable {
 			return "there is nobody to send it to, or nothing to send; last_error says why", nil
 		}
-		now := time.Now()
+		now := s.clock.now()
 		_, err = tx.exec(`
 			UPDATE deliveries SET state = 'queued', unsure = 0, next_attempt_at = ?, give_up_at = ?, finished_at = NULL
 			WHERE id = ?`, micros(now), micros(now.Add(giveUpAfter)), id)
@@ -52,7 +52,7 @@ func (s *Store) Retry(ctx context.Context, id int64, giveUpAfter time.Duration) 
 func (s *Store) Cancel(ctx context.Context, id int64) error {
 	return s.change(ctx, "cancel", id, []State{Queued, Retrying, Unknown}, func(tx *tx) (why string, err error) {
 		_, err = tx.exec(`UPDATE deliveries SET state = 'cancelled', finished_at = ? WHERE id = ?`,
-			micros(time.Now()), id)
+			micros(s.clock.now()), id)
 		return "", err
 	})
 }

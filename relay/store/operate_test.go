@@ -39,9 +39,7 @@ func TestRetryMakesADeliveryDueAgain(t *testing.T) {
 func TestRetryIsAPersonsDecisionToSend(t *testing.T) {
 	promise(t, func(t *testing.T, s *store.Store) {
 		d := inState(t, s, store.Sending)
-		if _, err := s.Recover(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		recoverAll(t, s, 1)
 		check(t, "unsure before", read(t, s, d.ID).Unsure, true)
 		if err := s.Retry(t.Context(), d.ID, time.Hour); err != nil {
 			t.Fatal(err)

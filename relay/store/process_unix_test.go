@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -51,7 +52,7 @@ func process(t *testing.T, name, file string) *exec.Cmd {
 // addUntilKilled stores callbacks from many goroutines, and says of each that it
 // is stored.
 func addUntilKilled(ctx context.Context, file string) error {
-	s, err := store.Open(ctx, "sqlite:"+file)
+	s, err := store.Open(ctx, "sqlite:"+file, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}
@@ -119,7 +120,7 @@ func openOnly(ctx context.Context, file string) error {
 			return err
 		}
 	}
-	s, err := store.Open(ctx, "sqlite:"+file)
+	s, err := store.Open(ctx, "sqlite:"+file, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}
@@ -145,7 +146,7 @@ func TestAFolderThatCannotBeWrittenIsNamed(t *testing.T) {
 // for the size of a file, and tells what it found wrong.
 func fillTheDisk(ctx context.Context, file string) error {
 	signal.Ignore(syscall.SIGXFSZ)
-	s, err := store.Open(ctx, "sqlite:"+file)
+	s, err := store.Open(ctx, "sqlite:"+file, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}
@@ -166,8 +167,8 @@ func fillTheDisk(ctx context.Context, file string) error {
 			return fmt.Errorf("Healthy() on a full disk = nil, want an error")
 		}
 	}
-	if found, err := s.Unrouted(ctx, 9); len(found) != 0 || err != nil {
-		return fmt.Errorf("Unrouted() on a full disk = %v, %v, want none, nil", found, err)
+	if found, err := s.Callbacks(ctx, store.Filter{Limit: 9}); len(found) != 0 || err != nil {
+		return fmt.Errorf("Callbacks() on a full disk = %v, %v, want none, nil", found, err)
 	}
 	limit.Cur = free
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -36,7 +35,7 @@ func (s *Store) Callbacks(ctx context.Context, f Filter) ([]Stored, error) {
 	w.page(f, "callbacks", "id", "received_at")
 	index := ""
 	if f.Recording == "" {
-		index = "NOT INDEXED" // but down the primary key
+		index = s.engine.hint("") // but down the primary key
 	}
 	list, err := read(ctx, s, scanCallback, `
 		SELECT `+callbackColumns+` FROM callbacks `+index+`
@@ -62,7 +61,7 @@ func (s *Store) Deliveries(ctx context.Context, f Filter) ([]Delivery, error) {
 		err = scanDelivery(rows, &d)
 		return d, err
 	}, `
-		SELECT `+deliveryColumns+` FROM deliveries d `+f.index()+` JOIN callbacks c ON c.id = d.callback_id
+		SELECT `+deliveryColumns+` FROM deliveries d `+s.engine.hint(f.index())+` JOIN callbacks c ON c.id = d.callback_id
 		`+w.clause()+` ORDER BY d.id DESC LIMIT ?`, append(w.args, f.Limit)...)
 	if err != nil {
 		return nil, fmt.Errorf("list deliveries: %w", err)
@@ -70,22 +69,22 @@ func (s *Store) Deliveries(ctx context.Context, f Filter) ([]Delivery, error) {
 	return list, nil
 }
 
-// index names the index that leaves the fewest deliveries to look at. SQLite,
-// which has no statistics here, would guess, and may walk through all of them.
+// index names the index that leaves the fewest deliveries to look at; empty for
+// none of them.
 func (f Filter) index() string {
 	switch {
 	case f.Recording != "":
-		return "INDEXED BY deliveries_callback"
+		return "deliveries_callback"
 	case f.To != "":
-		return "INDEXED BY deliveries_recipient"
+		return "deliveries_recipient"
 	case f.Channel != "" && f.exceptional():
-		return "INDEXED BY deliveries_channel_state"
+		return "deliveries_channel_state"
 	case f.Channel != "" && f.State != Sending:
-		return "INDEXED BY deliveries_channel"
+		return "deliveries_channel"
 	case f.State != "":
-		return "INDEXED BY deliveries_state"
+		return "deliveries_state"
 	}
-	return "NOT INDEXED" // but down the primary key
+	return "" // but down the primary key
 }
 
 // exceptional is the condition of the index deliveries_channel_state, word for
@@ -127,7 +126,7 @@ func (w *where) page(f Filter, table, id, madeAt string) {
 	}
 	w.and(madeAt+" >= ?", micros(f.Since))
 	w.and(id+` >= (SELECT min(id) FROM (
-		SELECT id FROM `+table+` WHERE `+madeAt+` >= ? ORDER BY `+madeAt+` LIMIT 1000))`, micros(f.Since))
+		SELECT id FROM `+table+` WHERE `+madeAt+` >= ? ORDER BY `+madeAt+` LIMIT 1000) AS first)`, micros(f.Since))
 }
 
 func (w *where) clause() string {
@@ -142,10 +141,7 @@ func (s *Store) Delivery(ctx context.Context, id int64) (*Delivery, []Attempt, e
 	found, err := read(ctx, s, func(rows *sql.Rows) (*Delivery, error) {
 		d := new(Delivery)
 		return d, scanDelivery(rows, d, &d.Text, &d.HTML)
-	}, `
-		SELECT `+deliveryColumns+`, m.text, m.html
-		FROM deliveries d JOIN callbacks c ON c.id = d.callback_id JOIN messages m ON m.delivery_id = d.id
-		WHERE d.id = ?`, id)
+	}, wholeDelivery+` WHERE d.id = ?`, id)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read delivery %d: %w", id, err)
 	}
@@ -179,7 +175,7 @@ func (s *Store) Queue(ctx context.Context) (Queue, error) {
 	q := Queue{Depth: map[State]int{Queued: 0, Sending: 0, Retrying: 0}}
 	counts, err := read(ctx, s, scanCount, `
 		SELECT q.state, q.depth, (SELECT created_at FROM deliveries d WHERE d.state = q.state ORDER BY d.id LIMIT 1)
-		FROM (SELECT state, depth FROM waiting
+		FROM (`+s.engine.depth()+`
 			UNION ALL SELECT 'sending', count(*) FROM deliveries WHERE state = 'sending') q`)
 	if err != nil {
 		return q, fmt.Errorf("count the queue: %w", err)
@@ -213,22 +209,25 @@ func (s *Store) WaitingChannels(ctx context.Context) ([]string, error) {
 	last := ""
 	for {
 		// From one name to the next is a step in deliveries_due, however many wait.
-		err := s.reader.QueryRowContext(ctx, `
-			SELECT channel FROM deliveries INDEXED BY deliveries_due
-			WHERE channel > ? AND `+waiting+` ORDER BY channel LIMIT 1`, last).Scan(&last)
-		if errors.Is(err, sql.ErrNoRows) {
-			return channels, nil
-		}
+		next, err := read(ctx, s, func(rows *sql.Rows) (name string, err error) {
+			return name, rows.Scan(&name)
+		}, `
+			SELECT channel FROM deliveries `+s.engine.hint("deliveries_due")+`
+			WHERE channel > ? AND `+waiting+` ORDER BY channel LIMIT 1`, last)
 		if err != nil {
 			return nil, fmt.Errorf("look for waiting channels: %w", err)
 		}
+		if len(next) == 0 {
+			return channels, nil
+		}
+		last = next[0]
 		channels = append(channels, last)
 	}
 }
 
 // read returns what scan makes of each row that a query finds, beside the writer.
 func read[T any](ctx context.Context, s *Store, scan func(*sql.Rows) (T, error), query string, args ...any) ([]T, error) {
-	rows, err := s.reader.QueryContext(ctx, query, args...)
+	rows, err := s.reader.QueryContext(ctx, s.engine.bind(query), args...)
 	if err != nil {
 		return nil, err
 	}

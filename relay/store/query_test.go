@@ -138,11 +138,11 @@ func TestCallbacksFollowsItsFilters(t *testing.T) {
 			{"after", store.Filter{Limit: 2, After: 3}, "RE1 completed, RE1 in-progress, "},
 			{"recording", store.Filter{Limit: 9, Recording: "RE1"}, "RE1 completed, RE1 in-progress, "},
 			{"no such recording", store.Filter{Limit: 9, Recording: "RE9"}, ""},
-			{"since", store.Filter{Limit: 9, Since: start.Add(time.Minute)}, "RE3 completed, RE2 completed, RE1 completed, "},
-			{"since, to the microsecond", store.Filter{Limit: 9, Since: start.Add(time.Minute + time.Microsecond)}, "RE3 completed, RE1 completed, "},
+			{"since", store.Filter{Limit: 9, Since: start.Add(time.Minute - time.Second)}, "RE3 completed, RE2 completed, RE1 completed, "},
+			{"since, to the second", store.Filter{Limit: 9, Since: start.Add(time.Minute + time.Second)}, "RE3 completed, RE1 completed, "},
 			{"since and recording", store.Filter{Limit: 9, Recording: "RE1", Since: start.Add(time.Minute)}, "RE1 completed, "},
 			{"since the future", store.Filter{Limit: 9, Since: start.Add(time.Hour)}, ""},
-			{"since, after and limit", store.Filter{Limit: 1, After: 4, Since: start.Add(time.Minute)}, "RE2 completed, "},
+			{"since, after and limit", store.Filter{Limit: 1, After: 4, Since: start.Add(time.Minute - time.Second)}, "RE2 completed, "},
 		} {
 			found, err := s.Callbacks(t.Context(), c.f)
 			if err != nil {
@@ -209,9 +209,7 @@ func TestQueueCountsWhatIsUnfinished(t *testing.T) {
 			t.Fatal(err)
 		}
 		checkQueue(t, s, 0, 1, 1, first)
-		if _, err := s.Recover(ctx); err != nil {
-			t.Fatal(err)
-		}
+		recoverAll(t, s, 1)
 		checkQueue(t, s, 1, 0, 1, first)
 
 		for range 2 { // from dead to queued, from queued to queued

@@ -25,17 +25,14 @@ func (s *Store) Remove(ctx context.Context, before time.Time) (n int64, err erro
 			return n, err
 		}
 		last = batch[len(batch)-1]
+		ids := make([]int64, len(batch))
+		for i, cb := range batch {
+			ids[i] = cb.id
+		}
 		removed := new(int64)
-		err = s.write(ctx, func(tx *tx) error {
-			*removed = 0
-			for _, cb := range batch {
-				gone, err := tx.remove(cb.id)
-				if err != nil {
-					return err
-				}
-				*removed += gone
-			}
-			return nil
+		err = s.write(ctx, func(tx *tx) (err error) {
+			*removed, err = tx.remove(ids)
+			return err
 		})
 		if err != nil {
 			return n, fmt.Errorf("remove old callbacks: %w", err)
@@ -60,22 +57,22 @@ func (s *Store) aged(ctx context.Context, last aged, before time.Time) ([]aged, 
 	return found, nil
 }
 
-// remove forgets one callback, unless one of its deliveries is unfinished, and
+// remove forgets those of the callbacks that have no unfinished delivery, and
 // returns how many that were.
-func (t *tx) remove(id int64) (n int64, err error) {
-	unfinished := false
-	err = t.each(func(*sql.Rows) error { unfinished = true; return nil },
-		`SELECT 1 FROM deliveries WHERE callback_id = ? AND finished_at IS NULL LIMIT 1`, id)
-	if err != nil || unfinished {
+func (t *tx) remove(ids []int64) (n int64, err error) {
+	ids, err = t.ids(`SELECT id FROM callbacks c WHERE id `+t.engine.inIDs()+`
+		AND NOT EXISTS (SELECT 1 FROM deliveries WHERE callback_id = c.id AND finished_at IS NULL)`, t.engine.ids(ids))
+	if err != nil || len(ids) == 0 {
 		return 0, err
 	}
+	these := t.engine.inIDs()
 	for _, query := range []string{
-		`DELETE FROM attempts WHERE delivery_id IN (SELECT id FROM deliveries WHERE callback_id = ?)`,
-		`DELETE FROM messages WHERE delivery_id IN (SELECT id FROM deliveries WHERE callback_id = ?)`,
-		`DELETE FROM deliveries WHERE callback_id = ?`,
-		`DELETE FROM callbacks WHERE id = ?`,
+		`DELETE FROM attempts WHERE delivery_id IN (SELECT id FROM deliveries WHERE callback_id ` + these + `)`,
+		`DELETE FROM messages WHERE delivery_id IN (SELECT id FROM deliveries WHERE callback_id ` + these + `)`,
+		`DELETE FROM deliveries WHERE callback_id ` + these,
+		`DELETE FROM callbacks WHERE id ` + these,
 	} {
-		if n, err = t.exec(query, id); err != nil {
+		if n, err = t.exec(query, t.engine.ids(ids)); err != nil {
 			return 0, err
 		}
 	}

@@ -88,19 +88,20 @@ func TestRemoveForgetsAnyNumber(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		var batch []store.Routed
-		for i, cb := range unrouted(t, s, many) {
+		i := 0
+		batch, err := s.Route(t.Context(), many, threeDays, func(store.Stored) []*store.Delivery {
 			d := aDelivery("email", store.Dead)
 			if i%100 == 0 {
 				d.State = store.Queued
 			}
-			batch = append(batch, store.Routed{Callback: cb, Deliveries: []*store.Delivery{d}})
-		}
-		if err := s.Route(t.Context(), batch, threeDays); err != nil {
+			i++
+			return []*store.Delivery{d}
+		})
+		if err != nil {
 			t.Fatal(err)
 		}
-		remove(t, s, at, 0)
-		remove(t, s, at.Add(time.Microsecond), many-6)
+		remove(t, s, at.Add(-time.Second), 0)
+		remove(t, s, at.Add(time.Second), many-6)
 		checkQueue(t, s, 6, 0, 0, read(t, s, batch[0].Deliveries[0].ID).CreatedAt)
 	})
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"ringpost/relay/callback"
 )
@@ -16,9 +18,9 @@ type Stored struct {
 	*callback.Callback
 }
 
-// Routed is a stored callback with the deliveries it asks for. They are given
-// with what they say, their State and, for Dead ones, LastError; Route fills in
-// the rest.
+// Routed is a stored callback with the deliveries it asks for. They are planned
+// with what they say, their State and, for Dead ones, LastError; [Store.Route]
+// fills in the rest.
 type Routed struct {
 	Callback   Stored
 	Deliveries []*Delivery
@@ -27,15 +29,7 @@ type Routed struct {
 const callbackColumns = `id, account_sid, recording_sid, recording_status, call_sid, recording_url,
 	recording_duration, recording_source, recording_channels, fields, query, received_at, routed_at`
 
-// Unrouted returns the oldest callbacks that are not routed yet, at most n.
-func (s *Store) Unrouted(ctx context.Context, n int) ([]Stored, error) {
-	found, err := read(ctx, s, scanCallback, `SELECT `+callbackColumns+`
-		FROM callbacks WHERE routed_at IS NULL ORDER BY id LIMIT ?`, n)
-	if err != nil {
-		return nil, fmt.Errorf("read unrouted callbacks: %w", err)
-	}
-	return found, nil
-}
+const unrouted = `SELECT ` + callbackColumns + ` FROM callbacks WHERE routed_at IS NULL ORDER BY id LIMIT ?`
 
 func scanCallback(rows *sql.Rows) (Stored, error) {
 	cb := Stored{Callback: new(callback.Callback)}
@@ -58,64 +52,111 @@ func scanCallback(rows *sql.Rows) (Stored, error) {
 	return cb, nil
 }
 
-// Route writes the deliveries of each callback and marks it routed, all in one
-// transaction. A callback that was routed meanwhile is left alone, and its
-// deliveries keep ID 0. Deliveries in state [Sending] are leased to the caller.
-func (s *Store) Route(ctx context.Context, batch []Routed, giveUpAfter time.Duration) error {
-	// Leases that were committed must not be lost with the caller's patience.
-	err := s.write(context.WithoutCancel(ctx), func(tx *tx) error {
-		now := time.Now()
-		for _, r := range batch {
-			for _, d := range r.Deliveries {
-				d.ID = 0 // of a transaction that failed
-			}
-			n, err := tx.exec(`UPDATE callbacks SET routed_at = ? WHERE id = ? AND routed_at IS NULL`,
-				micros(now), r.Callback.ID)
-			if err != nil {
-				return err
-			}
-			if n == 0 {
-				continue
-			}
-			for _, d := range r.Deliveries {
-				if err := tx.insert(d, r.Callback, now, giveUpAfter); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("route %d callbacks: %w", len(batch), err)
+// Route takes the oldest callbacks that are not routed yet, at most n, asks plan
+// for the deliveries of each, and writes them and marks the callbacks as routed,
+// all in one transaction. Deliveries in state [Sending] are leased to this
+// process. Where it fails, what was planned is returned as well, and nothing of
+// it is stored.
+//
+// Nodes that route at the same time take different callbacks.
+func (s *Store) Route(ctx context.Context, n int, giveUpAfter time.Duration, plan func(Stored) []*Delivery) (routed []Routed, err error) {
+	s.routing.Lock()
+	defer s.routing.Unlock()
+	if s.router == nil {
+		routed, err = s.routeAlone(ctx, n, giveUpAfter, plan)
+	} else {
+		routed, err = s.routeAmongNodes(n, giveUpAfter, plan)
 	}
-	return nil
+	if err != nil {
+		return routed, fmt.Errorf("route callbacks: %w", err)
+	}
+	return routed, nil
 }
 
-// insert writes a new delivery of cb and fills in what Route promises.
-func (t *tx) insert(d *Delivery, cb Stored, now time.Time, giveUpAfter time.Duration) error {
+// routeAlone is Route for a store that belongs to one process. The writer works
+// for others while plan does.
+func (s *Store) routeAlone(ctx context.Context, n int, giveUpAfter time.Duration, plan func(Stored) []*Delivery) ([]Routed, error) {
+	found, err := read(ctx, s, scanCallback, unrouted, n)
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	batch := planned(found, plan)
+	// Leases that were committed must not be lost with the caller's patience.
+	return batch, s.write(context.WithoutCancel(ctx), func(tx *tx) error {
+		return s.writeRouted(tx, batch, giveUpAfter)
+	})
+}
+
+// routeAmongNodes is Route for a store that nodes share: what one of them has
+// locked the others leave to it.
+func (s *Store) routeAmongNodes(n int, giveUpAfter time.Duration, plan func(Stored) []*Delivery) (batch []Routed, err error) {
+	err = s.router.transact(func(tx *tx) error {
+		var found []Stored
+		err := tx.each(func(rows *sql.Rows) error {
+			cb, err := scanCallback(rows)
+			found = append(found, cb)
+			return err
+		}, unrouted+` `+tx.engine.skipLocked(), n)
+		if err != nil || len(found) == 0 {
+			return err
+		}
+		batch = planned(found, plan)
+		return s.writeRouted(tx, batch, giveUpAfter)
+	})
+	return batch, err
+}
+
+func planned(found []Stored, plan func(Stored) []*Delivery) []Routed {
+	batch := make([]Routed, len(found))
+	for i, cb := range found {
+		batch[i] = Routed{cb, plan(cb)}
+	}
+	return batch
+}
+
+// writeRouted writes a batch's deliveries and marks its callbacks.
+func (s *Store) writeRouted(tx *tx, batch []Routed, giveUpAfter time.Duration) error {
+	now := s.clock.now()
+	ids := make([]int64, len(batch))
+	var deliveries []*Delivery
+	for i, r := range batch {
+		ids[i] = r.Callback.ID
+		for _, d := range r.Deliveries {
+			d.begin(r.Callback, now, giveUpAfter)
+		}
+		deliveries = append(deliveries, r.Deliveries...)
+	}
+	n, err := tx.exec(`UPDATE callbacks SET routed_at = ? WHERE id `+tx.engine.inIDs()+` AND routed_at IS NULL`,
+		micros(now), tx.engine.ids(ids))
+	if err != nil {
+		return err
+	}
+	if n != int64(len(batch)) {
+		return fmt.Errorf("%d of %d callbacks were routed meanwhile", int64(len(batch))-n, len(batch))
+	}
+	if len(deliveries) == 0 {
+		return nil
+	}
+	return tx.engine.insert(tx, deliveries, lease{s.name, now.Add(Lease)})
+}
+
+// begin fills in what a new delivery of cb has from the start.
+func (d *Delivery) begin(cb Stored, now time.Time, giveUpAfter time.Duration) {
 	d.CallbackID, d.Recording, d.ReceivedAt = cb.ID, cb.RecordingSid, cb.ReceivedAt
 	d.CreatedAt, d.NextAttemptAt, d.GiveUpAt = now, now, now.Add(giveUpAfter)
-	var lease, finished any
-	switch {
-	case d.State == Sending:
-		lease = micros(now.Add(Lease))
-	case d.State.Finished():
+	if d.State.Finished() {
 		d.FinishedAt, d.NextAttemptAt = now, time.Time{}
-		finished = micros(now)
 	}
-	insert, err := t.prepare(`
-		INSERT INTO deliveries (callback_id, rule, channel, kind, recipient, subject, state,
-			created_at, next_attempt_at, give_up_at, lease_until, finished_at, last_error)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-		RETURNING id`)
-	if err != nil {
-		return err
+	for _, text := range []*string{&d.Subject, &d.Text, &d.HTML, &d.LastError} {
+		*text = storable(*text)
 	}
-	err = insert.QueryRow(d.CallbackID, d.Rule, d.Channel, d.Kind, d.To, d.Subject, string(d.State),
-		micros(d.CreatedAt), micros(d.NextAttemptAt), micros(d.GiveUpAt), lease, finished, d.LastError).Scan(&d.ID)
-	if err != nil {
-		return err
+}
+
+// storable returns s without what PostgreSQL does not store: bytes that are no
+// UTF-8, and the character 0. Templates and servers may say anything.
+func storable(s string) string {
+	if utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 {
+		return s
 	}
-	_, err = t.exec(`INSERT INTO messages (delivery_id, text, html) VALUES (?, ?, ?)`, d.ID, d.Text, d.HTML)
-	return err
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "")
 }

@@ -10,15 +10,19 @@ import (
 	"ringpost/relay/store"
 )
 
-func TestUnroutedReturnsTheOldestFirst(t *testing.T) {
+func TestRouteTakesTheOldestFirst(t *testing.T) {
 	promise(t, func(t *testing.T, s *store.Store) {
 		add(t, s, "RE3", "RE1", "RE2")
-		for n, want := range []string{"[]", "[RE3]", "[RE3 RE1]", "[RE3 RE1 RE2]", "[RE3 RE1 RE2]"} {
+		for _, want := range []string{"[RE3 RE1]", "[RE2]", "[]"} {
 			var got []string
-			for _, cb := range unrouted(t, s, n) {
+			_, err := s.Route(t.Context(), 2, threeDays, func(cb store.Stored) []*store.Delivery {
 				got = append(got, cb.RecordingSid)
+				return nil
+			})
+			if err != nil {
+				t.Fatalf("Route(2) = %v", err)
 			}
-			check(t, fmt.Sprintf("Unrouted(%d)", n), fmt.Sprint(got), want)
+			check(t, "Route(2)", fmt.Sprint(got), want)
 		}
 	})
 }
@@ -65,19 +69,18 @@ func TestRouteMarksACallbackThatAsksForNothing(t *testing.T) {
 	})
 }
 
-func TestRouteOfACallbackTwiceMakesOneSetOfDeliveries(t *testing.T) {
+func TestRouteAtOnceMakesOneSetOfDeliveries(t *testing.T) {
 	promise(t, func(t *testing.T, s *store.Store) {
 		add(t, s, "RE1", "RE2")
-		found := unrouted(t, s, 2)
 		batches := make([][]store.Routed, 8)
 		var routing sync.WaitGroup
 		for i := range batches {
-			for _, cb := range found {
-				deliveries := []*store.Delivery{aDelivery("email", store.Queued), aDelivery("sms", store.Sending)}
-				batches[i] = append(batches[i], store.Routed{Callback: cb, Deliveries: deliveries})
-			}
 			routing.Go(func() {
-				if err := s.Route(t.Context(), batches[i], threeDays); err != nil {
+				var err error
+				batches[i], err = s.Route(t.Context(), 2, threeDays, func(store.Stored) []*store.Delivery {
+					return []*store.Delivery{aDelivery("email", store.Queued), aDelivery("sms", store.Sending)}
+				})
+				if err != nil {
 					t.Errorf("Route() = %v", err)
 				}
 			})
@@ -117,10 +120,12 @@ func TestRouteIsNotCutOffByItsContext(t *testing.T) {
 	promise(t, func(t *testing.T, s *store.Store) {
 		add(t, s, "RE1")
 		ctx, cancel := context.WithCancel(t.Context())
-		found := unrouted(t, s, 1)
-		cancel()
+		defer cancel()
 		d := aDelivery("email", store.Sending)
-		err := s.Route(ctx, []store.Routed{{Callback: found[0], Deliveries: []*store.Delivery{d}}}, threeDays)
+		_, err := s.Route(ctx, 1, threeDays, func(store.Stored) []*store.Delivery {
+			cancel()
+			return []*store.Delivery{d}
+		})
 		if err != nil {
 			t.Fatalf("Route() = %v, want nil", err)
 		}

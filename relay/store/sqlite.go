@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,28 +10,18 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/gofrs/flock"
 	"github.com/pressly/goose/v3"
-	"modernc.org/sqlite"
+	modernc "modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 )
-
-//go:embed migrations
-var migrations embed.FS
 
 // readers bounds the queries that run beside the writer.
 const readers = 4
 
-// Open opens the store at location, which is "sqlite:FILE", and creates it or
-// brings it up to date. A SQLite file belongs to one process at a time: Open
-// fails at once where another one has it. What that process had leased is
-// given back by [Store.Recover].
-func Open(ctx context.Context, location string) (*Store, error) {
-	file, ok := strings.CutPrefix(location, "sqlite:")
-	if !ok || file == "" {
-		return nil, fmt.Errorf("open store: want a location such as sqlite:ringpost.db")
-	}
+func openSQLite(ctx context.Context, file string) (*Store, error) {
 	// An absolute path, since SQLite gives names such as :memory: a meaning.
 	file, err := filepath.Abs(file)
 	if err != nil {
@@ -50,15 +39,15 @@ func Open(ctx context.Context, location string) (*Store, error) {
 	if !locked {
 		return nil, fmt.Errorf("store %s is in use by another process: stop it first, or give this one a [store] url of its own", file)
 	}
-	s, err := openSQLite(ctx, file)
+	s, err := openFile(ctx, file)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", file, describe(err)), lock.Close())
 	}
-	s.lock = lock
+	s.close = lock.Close
 	return s, nil
 }
 
-func openSQLite(ctx context.Context, file string) (*Store, error) {
+func openFile(ctx context.Context, file string) (*Store, error) {
 	// The database holds phone numbers and links to recordings.
 	f, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -73,7 +62,7 @@ func openSQLite(ctx context.Context, file string) (*Store, error) {
 		return nil, err
 	}
 	w.SetMaxOpenConns(1)
-	if err := migrate(ctx, w); err != nil {
+	if err := migrate(ctx, goose.DialectSQLite3, w); err != nil {
 		return nil, errors.Join(err, w.Close())
 	}
 	r, err := sql.Open("sqlite", dsn(file, "query_only(1)"))
@@ -82,11 +71,10 @@ func openSQLite(ctx context.Context, file string) (*Store, error) {
 	}
 	r.SetMaxOpenConns(readers)
 	r.SetMaxIdleConns(readers)
-	c, err := newCommitter(w)
-	if err != nil {
-		return nil, errors.Join(err, w.Close(), r.Close())
-	}
-	return &Store{writer: c, reader: r, added: make(chan struct{}, 1)}, nil
+	c := new(clock)
+	now := time.Now()
+	c.set(now, now)
+	return newStore(sqlite{}, c, newSession(w, sqlite{}, 0), r), nil
 }
 
 func dsn(file string, pragmas ...string) string {
@@ -94,27 +82,12 @@ func dsn(file string, pragmas ...string) string {
 	return (&url.URL{Scheme: "file", Opaque: url.PathEscape(filepath.ToSlash(file)), RawQuery: q.Encode()}).String()
 }
 
-func migrate(ctx context.Context, db *sql.DB) error {
-	dir, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return err
-	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, db, dir, goose.WithLogger(goose.NopLogger()))
-	if err != nil {
-		return fmt.Errorf("migrate: %w", err)
-	}
-	if _, err := p.Up(ctx); err != nil {
-		return fmt.Errorf("migrate: %w", err)
-	}
-	return nil
-}
-
 // describe says what to do about an error that opening a file may end with.
 func describe(err error) error {
 	if _, ok := errors.AsType[*fs.PathError](err); ok {
 		return fmt.Errorf("the file and its folder must be writable (%w)", err)
 	}
-	e, ok := errors.AsType[*sqlite.Error](err)
+	e, ok := errors.AsType[*modernc.Error](err)
 	if !ok {
 		return err
 	}

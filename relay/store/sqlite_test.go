@@ -3,6 +3,7 @@ package store_test
 import (
 	"bytes"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -40,8 +41,8 @@ func TestACrashLosesNothingThatWasAcknowledged(t *testing.T) {
 	check(t, "callbacks to route", len(unrouted(t, after, 100)), 64)
 	check(t, "what was delivered", *read(t, after, delivered.ID), *read(t, s, delivered.ID))
 	check(t, "what was being sent", read(t, after, first.ID).State, store.Sending)
-	if n, err := after.Recover(t.Context()); n != 1 || err != nil {
-		t.Errorf("Recover() = %d, %v, want 1, nil", n, err)
+	if channels, err := after.Recover(t.Context()); len(channels) != 1 || err != nil {
+		t.Errorf("Recover() = %v, %v, want one channel, nil", channels, err)
 	}
 	again := claim(t, after, "email", 9)
 	checkIDs(t, "Claim()", idsOf(again), first.ID)
@@ -114,7 +115,7 @@ func TestASecondOpenOfAStoreIsRefused(t *testing.T) {
 // refuseToOpen opens location, which must fail and say why.
 func refuseToOpen(t *testing.T, location, why string) {
 	t.Helper()
-	s, err := store.Open(t.Context(), location)
+	s, err := store.Open(t.Context(), location, slog.New(slog.DiscardHandler))
 	if err == nil {
 		s.Close()
 	}
@@ -126,7 +127,7 @@ func refuseToOpen(t *testing.T, location, why string) {
 func TestOpenRefusesAnotherKindOfLocation(t *testing.T) {
 	for _, location := range []string{"", "sqlite:", "ringpost.db", "mysql://kim:secret@example.com/ringpost"} {
 		refuseToOpen(t, location, "want a location such as sqlite:ringpost.db")
-		if _, err := store.Open(t.Context(), location); strings.Contains(fmt.Sprint(err), "secret") {
+		if _, err := store.Open(t.Context(), location, slog.New(slog.DiscardHandler)); strings.Contains(fmt.Sprint(err), "secret") {
 			t.Errorf("Open(%q) = %v, want no password in it", location, err)
 		}
 	}

@@ -10,21 +10,28 @@
 // forgotten.
 //
 // Everything that writes goes through one committer (group.go), which puts
-// what waits into one transaction, so that one fsync serves many.
+// what waits into one transaction (session.go), so that one fsync serves many.
+//
+// A store is a SQLite file that belongs to one process (sqlite.go), or a
+// PostgreSQL database that nodes share (postgres.go). What they do differently
+// is an engine (engine.go). All times are the database's (clock.go).
 package store
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"errors"
 	"fmt"
-	"io"
+	"log/slog"
+	"strings"
+	"sync"
 	"time"
 )
 
-// Lease is how long a claimed delivery stays with its worker unless the lease
-// is renewed: the time after which another process may take it over.
-const Lease = 30 * time.Second
+// Lease is how long a claimed delivery stays with its process unless the lease
+// is renewed: the time after which another one takes it over.
+const Lease = 15 * time.Second
 
 var (
 	// ErrNotFound means that there is no such row.
@@ -35,11 +42,45 @@ var (
 
 // Store is an open store. Its methods may be called at once.
 type Store struct {
+	engine engine
+	clock  *clock
+	name   string // of this process, as the owner of leases
 	writer *committer
 	reader *sql.DB
-	lock   io.Closer
 	added  chan struct{}
+	close  func() error // what this kind of store has open beside
+
+	routing sync.Mutex // and what it guards
+	router  *session   // nil where the store belongs to this process
+
+	bell *bell // nil where the store belongs to this process
 }
+
+// Open opens the store at location, sqlite:FILE or a postgres:// URL, and
+// creates it or brings it up to date.
+//
+// A SQLite file belongs to one process at a time: Open fails at once where
+// another one has it. A PostgreSQL server that is not there yet is waited for,
+// until ctx ends.
+func Open(ctx context.Context, location string, log *slog.Logger) (*Store, error) {
+	scheme, rest, _ := strings.Cut(location, ":")
+	switch {
+	case scheme == "sqlite" && rest != "":
+		return openSQLite(ctx, rest)
+	case scheme == "postgres" || scheme == "postgresql":
+		return openPostgres(ctx, location, log)
+	}
+	return nil, errors.New("open store: want a location such as sqlite:ringpost.db or postgres://host/database")
+}
+
+func newStore(e engine, c *clock, writer *session, reader *sql.DB) *Store {
+	name := rand.Text()
+	return &Store{engine: e, clock: c, name: name, writer: newCommitter(writer, name), reader: reader,
+		added: make(chan struct{}, 1)}
+}
+
+// Now is the database's time, by which deliveries are due, leased and given up.
+func (s *Store) Now() time.Time { return s.clock.now() }
 
 // Added receives a value some time after callbacks were added. It holds one
 // value at most: whoever receives it looks for all that is unrouted.
@@ -48,7 +89,7 @@ func (s *Store) Added() <-chan struct{} { return s.added }
 // Close waits for the writes under way and closes the store. A second Close does
 // nothing.
 func (s *Store) Close() error {
-	return errors.Join(s.reader.Close(), s.writer.close(), s.lock.Close())
+	return errors.Join(s.reader.Close(), s.writer.close(), s.close())
 }
 
 // Healthy returns nil where the store can commit. It writes only where the
@@ -58,7 +99,7 @@ func (s *Store) Healthy(ctx context.Context) error {
 		return nil
 	}
 	err := s.write(ctx, func(tx *tx) error {
-		_, err := tx.exec(`UPDATE health SET checked_at = ?`, micros(time.Now()))
+		_, err := tx.exec(`UPDATE health SET checked_at = ?`, micros(s.clock.now()))
 		return err
 	})
 	if err != nil {

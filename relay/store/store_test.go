@@ -3,6 +3,7 @@ package store_test
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -10,21 +11,23 @@ import (
 
 	"ringpost/relay/callback"
 	"ringpost/relay/store"
+	"ringpost/relay/store/storetest"
 )
 
-// flavours are the kinds of store. Each keeps every promise.
-var flavours = []struct {
+// kinds are the kinds of store. Each keeps every promise.
+var kinds = []struct {
 	name string
 	open func(testing.TB) *store.Store
 }{
 	{"sqlite", openSQLite},
+	{"postgres", openPostgres},
 }
 
-// promise runs keep with a fresh store of every flavour.
+// promise runs keep with a fresh store of every kind.
 func promise(t *testing.T, keep func(t *testing.T, s *store.Store)) {
 	t.Helper()
-	for _, f := range flavours {
-		t.Run(f.name, func(t *testing.T) { keep(t, f.open(t)) })
+	for _, k := range kinds {
+		t.Run(k.name, func(t *testing.T) { keep(t, k.open(t)) })
 	}
 }
 
@@ -33,11 +36,21 @@ func openSQLite(t testing.TB) *store.Store {
 	return openFile(t, filepath.Join(t.TempDir(), "ringpost.db"))
 }
 
+func openPostgres(t testing.TB) *store.Store {
+	t.Helper()
+	return openAt(t, storetest.Postgres(t))
+}
+
 func openFile(t testing.TB, file string) *store.Store {
 	t.Helper()
-	s, err := store.Open(t.Context(), "sqlite:"+file)
+	return openAt(t, "sqlite:"+file)
+}
+
+func openAt(t testing.TB, location string) *store.Store {
+	t.Helper()
+	s, err := store.Open(t.Context(), location, slog.New(slog.DiscardHandler))
 	if err != nil {
-		t.Fatalf("Open(%q) = %v", file, err)
+		t.Fatalf("Open(%q) = %v", location, err)
 	}
 	t.Cleanup(func() {
 		if err := s.Close(); err != nil {
@@ -111,21 +124,24 @@ func add(t testing.TB, s *store.Store, recordings ...string) {
 	}
 }
 
+// unrouted returns the oldest callbacks that are not routed, at most n.
 func unrouted(t testing.TB, s *store.Store, n int) []store.Stored {
 	t.Helper()
-	found, err := s.Unrouted(t.Context(), n)
+	all, err := s.Callbacks(t.Context(), store.Filter{Limit: 1_000_000})
 	if err != nil {
-		t.Fatalf("Unrouted(%d) = %v", n, err)
+		t.Fatalf("Callbacks() = %v", err)
 	}
-	return found
+	slices.Reverse(all)
+	all = slices.DeleteFunc(all, func(cb store.Stored) bool { return !cb.RoutedAt.IsZero() })
+	return all[:min(n, len(all))]
 }
 
 // route stores a callback of the recording and routes it to the deliveries.
 func route(t testing.TB, s *store.Store, recording string, giveUpAfter time.Duration, deliveries ...*store.Delivery) {
 	t.Helper()
 	add(t, s, recording)
-	batch := []store.Routed{{Callback: unrouted(t, s, 1)[0], Deliveries: deliveries}}
-	if err := s.Route(t.Context(), batch, giveUpAfter); err != nil {
+	_, err := s.Route(t.Context(), 1, giveUpAfter, func(store.Stored) []*store.Delivery { return deliveries })
+	if err != nil {
 		t.Fatalf("Route(%s) = %v", recording, err)
 	}
 }
@@ -181,6 +197,18 @@ func read(t testing.TB, s *store.Store, id int64) *store.Delivery {
 	return d
 }
 
+// recoverAll has what is leased taken up as if its process were gone, and expects
+// that those are so many.
+func recoverAll(t testing.TB, s *store.Store, want int) {
+	t.Helper()
+	if err := s.Abandon(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if channels, err := s.Recover(t.Context()); len(channels) != want || err != nil {
+		t.Errorf("Recover() = %v, %v, want %d channels, nil", channels, err, want)
+	}
+}
+
 func idsOf(deliveries []*store.Delivery) []int64 {
 	ids := make([]int64, 0, len(deliveries))
 	for _, d := range deliveries {
@@ -205,10 +233,10 @@ func checkIDs(t testing.TB, what string, got []int64, want ...int64) {
 	}
 }
 
-// checkTime is check for times, of which the store keeps the microseconds.
+// checkTime is check for times, which the store keeps by the database's clock.
 func checkTime(t testing.TB, what string, got, want time.Time) {
 	t.Helper()
-	if !got.Equal(want.Truncate(time.Microsecond)) {
+	if got.Sub(want).Abs() > 10*time.Millisecond {
 		t.Errorf("%s: got %v, want %v", what, got, want)
 	}
 }

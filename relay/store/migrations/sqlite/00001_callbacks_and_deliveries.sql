@@ -25,7 +25,7 @@ CREATE INDEX callbacks_unrouted ON callbacks (id) WHERE routed_at IS NULL;
 CREATE INDEX callbacks_received ON callbacks (received_at);
 
 -- One message to one recipient. While state is "sending" the delivery belongs
--- to a worker until lease_until. unsure: an attempt was made whose outcome is
+-- to the process owner until lease_until. unsure: an attempt was made whose outcome is
 -- not known.
 CREATE TABLE deliveries (
     id              INTEGER PRIMARY KEY,
@@ -41,7 +41,8 @@ CREATE TABLE deliveries (
     created_at      INTEGER NOT NULL,
     next_attempt_at INTEGER NOT NULL,
     give_up_at      INTEGER NOT NULL,
-    lease_until     INTEGER,
+    owner           TEXT    NOT NULL DEFAULT '',
+    lease_until     INTEGER NOT NULL DEFAULT 0,
     finished_at     INTEGER,
     last_error      TEXT    NOT NULL DEFAULT '',
     provider_id     TEXT    NOT NULL DEFAULT ''
@@ -103,6 +104,12 @@ CREATE TABLE attempts (
     PRIMARY KEY (delivery_id, number)
 ) WITHOUT ROWID;
 
+-- When a channel with a rate may send its next message.
+CREATE TABLE rates (
+    channel TEXT    PRIMARY KEY,
+    next_at INTEGER NOT NULL
+) WITHOUT ROWID;
+
 -- One row, rewritten to learn whether the store can commit. It takes a change:
 -- SQLite does not write what is equal.
 CREATE TABLE health (checked_at INTEGER NOT NULL);
@@ -110,6 +117,7 @@ INSERT INTO health (checked_at) VALUES (0);
 
 -- +goose Down
 DROP TABLE health;
+DROP TABLE rates;
 DROP TABLE attempts;
 DROP TABLE messages;
 DROP TABLE deliveries;

@@ -1,0 +1,136 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+)
+
+const (
+	// connectTime bounds one try to connect.
+	connectTime = 5 * time.Second
+	// patience bounds one transaction. Whoever waits for it longer than that has
+	// gone.
+	patience = 10 * time.Second
+	// waitStep is how long to wait for a server that is not there.
+	waitStep = time.Second
+	// clockEvery is how often the server is asked for the time.
+	clockEvery = 30 * time.Second
+)
+
+// postgresSettings are those of every session. They end the locks of a node that
+// hangs or loses its network before its leases end.
+var postgresSettings = map[string]string{
+	"application_name":                    "ringpost",
+	"idle_in_transaction_session_timeout": "10s",
+	"tcp_keepalives_idle":                 "5",
+	"tcp_keepalives_interval":             "3",
+	"tcp_keepalives_count":                "3",
+}
+
+// openPostgres opens the store in the schema that url's search_path leads to.
+func openPostgres(ctx context.Context, url string, log *slog.Logger) (*Store, error) {
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("open store: %w", err) // which names no password
+	}
+	if config.ConnectTimeout == 0 {
+		config.ConnectTimeout = connectTime
+	}
+	for name, value := range postgresSettings {
+		if _, given := config.RuntimeParams[name]; !given {
+			config.RuntimeParams[name] = value
+		}
+	}
+	w := stdlib.OpenDB(*config)
+	s, err := openServer(ctx, config, w, log)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open store: %w", err), w.Close())
+	}
+	return s, nil
+}
+
+func openServer(ctx context.Context, config *pgx.ConnConfig, w *sql.DB, log *slog.Logger) (*Store, error) {
+	if err := await(ctx, w, log); err != nil {
+		return nil, err
+	}
+	// Nodes that start at once take turns.
+	turns, err := lock.NewPostgresSessionLocker()
+	if err != nil {
+		return nil, err
+	}
+	if err := migrate(ctx, goose.DialectPostgres, w, goose.WithSessionLocker(turns)); err != nil {
+		return nil, err
+	}
+	c := new(clock)
+	if err := ask(ctx, w, c); err != nil {
+		return nil, err
+	}
+	r := stdlib.OpenDB(*config)
+	r.SetMaxOpenConns(readers)
+	r.SetMaxIdleConns(readers)
+	s := newStore(postgres{}, c, newSession(w, postgres{}, patience), r)
+	s.router = newSession(w, postgres{}, patience)
+	if s.bell, err = hang(ctx, r, s.name); err != nil {
+		return nil, errors.Join(err, s.reader.Close(), s.writer.close())
+	}
+	s.bell.start(config, s, log)
+	s.close = func() error {
+		s.bell.close()
+		s.routing.Lock()
+		defer s.routing.Unlock()
+		return s.router.close()
+	}
+	return s, nil
+}
+
+// await returns once the server answers. That it is not there, or not yet, is
+// waited for; that it refuses is an error.
+func await(ctx context.Context, db *sql.DB, log *slog.Logger) error {
+	for {
+		err := db.PingContext(ctx)
+		if err == nil || ctx.Err() != nil || !awaitable(err) {
+			return err
+		}
+		log.Warn("waiting for the database", "err", err)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(waitStep):
+		}
+	}
+}
+
+// awaitable reports whether a server that answers so may take connections soon:
+// it starts or stops (class 57), or has too many (53300), or is not there.
+func awaitable(err error) bool {
+	if refusal, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return refusal.Code[:2] == "57" || refusal.Code == "53300"
+	}
+	_, unreachable := errors.AsType[net.Error](err)
+	return unreachable || errors.Is(err, context.DeadlineExceeded)
+}
+
+// ask sets c by the server's clock.
+func ask(ctx context.Context, db *sql.DB, c *clock) error {
+	ctx, cancel := context.WithTimeout(ctx, connectTime)
+	defer cancel()
+	var there int64
+	before := time.Now()
+	err := db.QueryRowContext(ctx, `SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint`).Scan(&there)
+	if err != nil {
+		return fmt.Errorf("ask the database for the time: %w", err)
+	}
+	c.set(before.Add(time.Since(before)/2), fromMicros(there))
+	return nil
+}

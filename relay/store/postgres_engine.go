@@ -1,0 +1,184 @@
+package store
+
+import (
+	"cmp"
+	"database/sql"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// postgres is the engine of PostgreSQL. What comes in numbers is one statement
+// over arrays, since each statement is a round trip.
+type postgres struct{}
+
+func (postgres) begin() string       { return "BEGIN" }
+func (postgres) hint(string) string  { return "" } // it has statistics
+func (postgres) ids(ids []int64) any { return ids }
+func (postgres) inIDs() string       { return "= ANY(?)" }
+func (postgres) skipLocked() string  { return "FOR UPDATE SKIP LOCKED" }
+func (postgres) depth() string {
+	return "SELECT state, count(*) AS depth FROM deliveries WHERE " + waiting + " GROUP BY state"
+}
+
+// gone is who has not renewed a lease in time.
+func (postgres) gone(_ string, now time.Time) (condition string, arg any) {
+	return "lease_until < ?", micros(now)
+}
+
+func (postgres) bind(query string) string {
+	var b strings.Builder
+	for n := 1; ; n++ {
+		before, after, found := strings.Cut(query, "?")
+		b.WriteString(before)
+		if !found {
+			return b.String()
+		}
+		b.WriteString("$" + strconv.Itoa(n))
+		query = after
+	}
+}
+
+// key is what a callback is known by.
+type key struct{ recording, status, account string }
+
+func (a *addition) key() key { return key{a.RecordingSid, a.RecordingStatus, a.AccountSid} }
+
+func (postgres) add(t *tx, added []*addition) error {
+	// In the same order on every node, or two of them wait for each other.
+	slices.SortStableFunc(added, func(a, b *addition) int {
+		return cmp.Or(cmp.Compare(a.RecordingSid, b.RecordingSid), cmp.Compare(a.RecordingStatus, b.RecordingStatus),
+			cmp.Compare(a.AccountSid, b.AccountSid))
+	})
+	first := make(map[key]*addition, len(added))
+	columns := newColumns(len(added))
+	for _, a := range added {
+		a.stored = false
+		if _, again := first[a.key()]; !again {
+			first[a.key()] = a
+		}
+		columns.text(a.AccountSid, a.RecordingSid, a.RecordingStatus, a.CallSid, a.RecordingUrl, a.RecordingSource,
+			a.RecordingChannels, a.fields, a.query)
+		columns.number(int64(a.RecordingDuration), a.receivedAt)
+	}
+	return t.each(func(rows *sql.Rows) error {
+		var k key
+		err := rows.Scan(&k.recording, &k.status, &k.account)
+		if a := first[k]; a != nil {
+			a.stored = true
+		}
+		return err
+	}, `
+		INSERT INTO callbacks (account_sid, recording_sid, recording_status, call_sid, recording_url, recording_source,
+			recording_channels, fields, query, recording_duration, received_at)
+		SELECT * FROM unnest(?::text[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[],
+			?::bigint[], ?::bigint[])
+		ON CONFLICT DO NOTHING
+		RETURNING recording_sid, recording_status, account_sid`, columns.args()...)
+}
+
+func (postgres) insert(t *tx, deliveries []*Delivery, l lease) error {
+	ids, err := t.ids(`SELECT nextval('deliveries_id_seq') FROM generate_series(1, ?::int)`, len(deliveries))
+	if err != nil {
+		return err
+	}
+	columns, messages := newColumns(len(deliveries)), newColumns(len(deliveries))
+	for i, d := range deliveries {
+		d.ID = ids[i]
+		columns.text(d.Rule, d.Channel, d.Kind, d.To, d.Subject, string(d.State), d.LastError)
+		columns.number(d.ID, d.CallbackID, micros(d.CreatedAt), micros(d.NextAttemptAt), micros(d.GiveUpAt), micros(d.FinishedAt))
+		messages.text(d.Text, d.HTML)
+		messages.number(d.ID)
+	}
+	_, err = t.exec(`
+		INSERT INTO deliveries (rule, channel, kind, recipient, subject, state, last_error,
+			id, callback_id, created_at, next_attempt_at, give_up_at, finished_at, owner, lease_until)
+		SELECT rule, channel, kind, recipient, subject, state, last_error,
+			id, callback_id, created_at, next_attempt_at, give_up_at, nullif(finished_at, 0),
+			CASE state WHEN 'sending' THEN ?::text ELSE '' END, CASE state WHEN 'sending' THEN ?::bigint ELSE 0 END
+		FROM unnest(?::text[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[],
+			?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[])
+			AS made (rule, channel, kind, recipient, subject, state, last_error,
+				id, callback_id, created_at, next_attempt_at, give_up_at, finished_at)`,
+		append([]any{l.owner, micros(l.until)}, columns.args()...)...)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(`INSERT INTO messages (text, html, delivery_id)
+		SELECT * FROM unnest(?::text[], ?::text[], ?::bigint[])`, messages.args()...)
+	return err
+}
+
+func (postgres) finish(t *tx, endings []*ending, owner string) error {
+	columns := newColumns(len(endings))
+	for _, e := range endings {
+		unsure := int64(0)
+		if e.Unsure {
+			unsure = 1
+		}
+		columns.text(string(e.State), e.Err, e.ProviderID)
+		columns.number(e.id, int64(e.attempts), unsure, e.next, e.finished.Int64, micros(e.StartedAt), e.Took.Microseconds())
+	}
+	_, err := t.exec(`
+		WITH ended AS (
+			SELECT * FROM unnest(?::text[], ?::text[], ?::text[],
+				?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[])
+				AS e (state, error, provider_id, id, attempts, unsure, next_attempt_at, finished_at, started_at, took)
+		), recorded AS (
+			UPDATE deliveries d SET state = e.state, attempts = d.attempts + 1, unsure = e.unsure,
+				next_attempt_at = e.next_attempt_at, owner = '', lease_until = 0,
+				finished_at = nullif(e.finished_at, 0), last_error = e.error, provider_id = e.provider_id
+			FROM ended e
+			WHERE d.id = e.id AND d.attempts = e.attempts
+				AND (d.state = 'sending' AND d.owner = ? OR e.state = 'delivered' AND d.finished_at IS NULL)
+			RETURNING d.id, d.attempts, e.started_at, e.took, e.error
+		)
+		INSERT INTO attempts (delivery_id, number, started_at, took, error) SELECT * FROM recorded`,
+		append(columns.args(), owner)...)
+	return err
+}
+
+// columns are the values of many rows, column by column: first those of text,
+// then the numbers.
+type columns struct {
+	rows    int
+	texts   [][]string
+	numbers [][]int64
+}
+
+func newColumns(rows int) *columns { return &columns{rows: rows} }
+
+func (c *columns) text(values ...string) {
+	if c.texts == nil {
+		c.texts = make([][]string, len(values))
+	}
+	for i, v := range values {
+		if c.texts[i] == nil {
+			c.texts[i] = make([]string, 0, c.rows)
+		}
+		c.texts[i] = append(c.texts[i], v)
+	}
+}
+
+func (c *columns) number(values ...int64) {
+	if c.numbers == nil {
+		c.numbers = make([][]int64, len(values))
+	}
+	for i, v := range values {
+		if c.numbers[i] == nil {
+			c.numbers[i] = make([]int64, 0, c.rows)
+		}
+		c.numbers[i] = append(c.numbers[i], v)
+	}
+}
+
+func (c *columns) args() (args []any) {
+	for _, t := range c.texts {
+		args = append(args, t)
+	}
+	for _, n := range c.numbers {
+		args = append(args, n)
+	}
+	return args
+}

@@ -1,0 +1,100 @@
+package store
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// sqlite is the engine of SQLite.
+type sqlite struct{}
+
+func (sqlite) begin() string            { return "BEGIN IMMEDIATE" }
+func (sqlite) bind(query string) string { return query }
+func (sqlite) inIDs() string            { return "IN (SELECT value FROM json_each(?))" }
+func (sqlite) skipLocked() string       { return "" } // there is one writer
+func (sqlite) depth() string            { return "SELECT state, depth FROM waiting" }
+
+// gone is any other: there is one process, which keeps what it has.
+func (sqlite) gone(name string, _ time.Time) (condition string, arg any) { return "owner <> ?", name }
+
+// hint names the index to use. SQLite, which has no statistics here, would
+// guess, and may walk through all rows.
+func (sqlite) hint(index string) string {
+	if index == "" {
+		return "NOT INDEXED"
+	}
+	return "INDEXED BY " + index
+}
+
+func (sqlite) ids(ids []int64) any {
+	list, _ := json.Marshal(ids) // numbers do not fail
+	return string(list)
+}
+
+func (sqlite) add(t *tx, added []*addition) error {
+	for _, a := range added {
+		n, err := t.exec(`
+			INSERT INTO callbacks (account_sid, recording_sid, recording_status, call_sid, recording_url,
+				recording_duration, recording_source, recording_channels, fields, query, received_at)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+			ON CONFLICT DO NOTHING`,
+			a.AccountSid, a.RecordingSid, a.RecordingStatus, a.CallSid, a.RecordingUrl,
+			a.RecordingDuration, a.RecordingSource, a.RecordingChannels, a.fields, a.query, a.receivedAt)
+		if err != nil {
+			return err
+		}
+		a.stored = n == 1
+	}
+	return nil
+}
+
+func (sqlite) insert(t *tx, deliveries []*Delivery, l lease) error {
+	for _, d := range deliveries {
+		var owner string
+		var until int64
+		var finished any
+		if d.State == Sending {
+			owner, until = l.owner, micros(l.until)
+		} else if d.State.Finished() {
+			finished = micros(d.FinishedAt)
+		}
+		r, err := t.do(`
+			INSERT INTO deliveries (callback_id, rule, channel, kind, recipient, subject, state,
+				created_at, next_attempt_at, give_up_at, owner, lease_until, finished_at, last_error)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			d.CallbackID, d.Rule, d.Channel, d.Kind, d.To, d.Subject, string(d.State),
+			micros(d.CreatedAt), micros(d.NextAttemptAt), micros(d.GiveUpAt), owner, until, finished, d.LastError)
+		if err != nil {
+			return err
+		}
+		if d.ID, err = r.LastInsertId(); err != nil {
+			return err
+		}
+		if _, err := t.exec(`INSERT INTO messages (delivery_id, text, html) VALUES (?, ?, ?)`, d.ID, d.Text, d.HTML); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (sqlite) finish(t *tx, endings []*ending, owner string) error {
+	for _, e := range endings {
+		n, err := t.exec(`
+			UPDATE deliveries SET state = ?, attempts = attempts + 1, unsure = ?, next_attempt_at = ?,
+				owner = '', lease_until = 0, finished_at = ?, last_error = ?, provider_id = ?
+			WHERE id = ? AND attempts = ? AND (`+mine+` OR ? = 'delivered' AND finished_at IS NULL)`,
+			string(e.State), e.Unsure, e.next, e.finished, e.Err, e.ProviderID, e.id, e.attempts, owner, string(e.State))
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			continue
+		}
+		_, err = t.exec(`INSERT INTO attempts (delivery_id, number, started_at, took, error) VALUES (?, ?, ?, ?, ?)`,
+			e.id, e.attempts+1, micros(e.StartedAt), e.Took.Microseconds(), e.Err)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
