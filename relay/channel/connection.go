@@ -93,7 +93,12 @@ func (c *connection) begin(l *letter) (step string, err error) {
 	if err := c.client.Rcpt(l.to); err != nil {
 		return "RCPT", err
 	}
-	_, err = c.client.Data()
+	// Not by the client's Data, whose writer would be ended, with an empty message,
+	// as soon as another one is taken.
+	if err := c.client.Text.PrintfLine("DATA"); err != nil {
+		return "DATA", err
+	}
+	_, _, err = c.client.Text.ReadResponse(354)
 	return "DATA", err
 }
 
