@@ -37,6 +37,13 @@ var binary string
 
 func TestMain(m *testing.M) {
 	flag.Parse()
+	if n := os.Getenv("RINGPOST_TEST_BARE_LOOP"); n != "" {
+		if err := bareLoop(n); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	if addr := os.Getenv("RINGPOST_TEST_WITHOUT_STORE"); addr != "" {
 		fmt.Fprintln(os.Stderr, serveWithoutStore(addr))
 		os.Exit(1)
@@ -76,6 +83,7 @@ type server struct {
 	dir       string // of its configuration and store
 	callbacks string // host:port
 	admin     string // host:port
+	store     string // its URL
 	command   *exec.Cmd
 	exited    chan error
 }
@@ -84,17 +92,23 @@ type server struct {
 // before it.
 func (s *server) writeConfig(config string) {
 	s.t.Helper()
-	head := fmt.Sprintf("[server]\nlisten = %q\nadmin = %q\npublic_url = %q\n[store]\nurl = \"sqlite:%s\"\n",
-		s.callbacks, s.admin, publicURL, filepath.Join(s.dir, "ringpost.db"))
+	head := fmt.Sprintf("[server]\nlisten = %q\nadmin = %q\npublic_url = %q\n[store]\nurl = %q\n",
+		s.callbacks, s.admin, publicURL, s.store)
 	if err := os.WriteFile(filepath.Join(s.dir, "ringpost.toml"), []byte(head+config), 0o600); err != nil {
 		s.t.Fatal(err)
 	}
 }
 
-// newServer prepares a server in a directory of its own.
+// newServer prepares a server in a directory of its own, where its store is.
 func newServer(t testing.TB, dir, config string) *server {
 	t.Helper()
-	s := &server{t: t, dir: dir, callbacks: freeAddress(t), admin: freeAddress(t)}
+	return newServerOn(t, dir, "sqlite:"+filepath.Join(dir, "ringpost.db"), config)
+}
+
+// newServerOn prepares a server on the store with that URL.
+func newServerOn(t testing.TB, dir, store, config string) *server {
+	t.Helper()
+	s := &server{t: t, dir: dir, callbacks: freeAddress(t), admin: freeAddress(t), store: store}
 	s.writeConfig(config)
 	t.Cleanup(func() {
 		if s.command != nil {
