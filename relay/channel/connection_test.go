@@ -8,8 +8,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/wneessen/go-mail"
-
 	"ringpost/relay/channel"
 	"ringpost/relay/peers"
 )
@@ -177,45 +175,6 @@ func TestEmailWorksAfterClose(t *testing.T) {
 		}
 		if err := e.Close(); err != nil {
 			t.Fatal(err)
-		}
-	}
-}
-
-func BenchmarkEmail(b *testing.B) {
-	m := startMail(b, peers.MailConfig{})
-	e := newEmail(b, m, channel.EmailConfig{TLS: channel.TLSNone})
-	for b.Loop() {
-		if _, err := e.Send(b.Context(), &testMessage); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-// BenchmarkGoMail is the same with go-mail's own client on one connection.
-func BenchmarkGoMail(b *testing.B) {
-	m := startMail(b, peers.MailConfig{})
-	client, err := mail.NewClient(m.Host, mail.WithPort(m.Port), mail.WithTLSPolicy(mail.NoTLS))
-	if err != nil {
-		b.Fatal(err)
-	}
-	if err := client.DialWithContext(b.Context()); err != nil {
-		b.Fatal(err)
-	}
-	defer client.Close()
-	for b.Loop() {
-		msg := mail.NewMsg()
-		if err := msg.From(testFrom); err != nil {
-			b.Fatal(err)
-		}
-		if err := msg.To(testMessage.To); err != nil {
-			b.Fatal(err)
-		}
-		msg.SetMessageIDWithValue(testMessage.ID)
-		msg.Subject(testMessage.Subject)
-		msg.SetBodyString(mail.TypeTextPlain, testMessage.Text)
-		msg.AddAlternativeString(mail.TypeTextHTML, testMessage.HTML)
-		if err := client.Send(msg); err != nil {
-			b.Fatal(err)
 		}
 	}
 }

@@ -21,7 +21,7 @@ import (
 )
 
 // dkimKey returns a private key as PEM and the DNS record of its public key.
-func dkimKey(t *testing.T, kind string) (key []byte, record string) {
+func dkimKey(t testing.TB, kind string) (key []byte, record string) {
 	t.Helper()
 	var private any
 	var public crypto.PublicKey
