@@ -59,6 +59,7 @@ func (e *Email) compose(m *Message) (*letter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("recipient: %w", err)
 	}
+	body := newBody(m.Text, m.HTML)
 	msg := mail.NewMsg(mail.WithNoDefaultUserAgent())
 	msg.FromMailAddress(e.from)
 	msg.ToMailAddress(to)
@@ -66,14 +67,13 @@ func (e *Email) compose(m *Message) (*letter, error) {
 	msg.SetMessageIDWithValue(m.ID)
 	msg.Subject(oneLine(m.Subject))
 	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834: no out-of-office replies
-	msg.SetBodyString(mail.TypeTextPlain, m.Text)
-	if m.HTML != "" {
-		msg.AddAlternativeString(mail.TypeTextHTML, m.HTML)
-	}
-	data := new(bytes.Buffer)
-	if _, err := msg.WriteTo(data); err != nil {
+	body.describe(msg)
+	data := bytes.NewBuffer(make([]byte, 0, 1024+2*(len(m.Text)+len(m.HTML))))
+	if _, err := msg.WriteTo(data); err != nil { // the header only: msg has no parts
 		return nil, err
 	}
+	data.WriteString("\r\n")
+	body.write(data)
 	if e.dkim != nil {
 		signed := new(bytes.Buffer)
 		if err := dkim.Sign(signed, data, e.dkim); err != nil {

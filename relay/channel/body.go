@@ -1,0 +1,116 @@
+package channel
+
+import (
+	"bytes"
+	"crypto/rand"
+	"mime/quotedprintable"
+	"strings"
+
+	"github.com/wneessen/go-mail"
+)
+
+// maxLine is how long a line may be, in bytes, without its end (RFC 5322,
+// section 2.1.1).
+const maxLine = 998
+
+// body is what follows an email's header: a text, and beside it the same as
+// HTML, unless that is empty.
+//
+// It is not left to go-mail, which knows no way to write a text as it is and to
+// say so: what it declares as 7bit it encodes as quoted-printable.
+type body struct {
+	text, html part
+	boundary   string // between the two; empty where there is one
+}
+
+func newBody(text, html string) *body {
+	b := &body{text: newPart(mail.TypeTextPlain, text)}
+	if html != "" {
+		// The words come from outside, and must not be able to contain it.
+		b.boundary = rand.Text()
+		b.html = newPart(mail.TypeTextHTML, html)
+	}
+	return b
+}
+
+// describe writes into the message's header how to read the body.
+func (b *body) describe(msg *mail.Msg) {
+	if b.boundary != "" {
+		msg.SetGenHeader(mail.HeaderContentType, "multipart/alternative; boundary="+b.boundary)
+		return
+	}
+	msg.SetGenHeader(mail.HeaderContentTransferEnc, string(b.text.encoding))
+	msg.SetGenHeader(mail.HeaderContentType, b.text.contentType())
+}
+
+// write appends the body, with CRLF at the end of each line.
+func (b *body) write(to *bytes.Buffer) {
+	if b.boundary == "" {
+		b.text.write(to)
+		return
+	}
+	for _, p := range []*part{&b.text, &b.html} {
+		to.WriteString("--" + b.boundary + "\r\n")
+		to.WriteString("Content-Transfer-Encoding: " + string(p.encoding) + "\r\n")
+		to.WriteString("Content-Type: " + p.contentType() + "\r\n\r\n")
+		p.write(to)
+		to.WriteString("\r\n") // belongs to what follows (RFC 2046, section 5.1.1)
+	}
+	to.WriteString("--" + b.boundary + "--\r\n")
+}
+
+// part is one way to show a message.
+type part struct {
+	kind     mail.ContentType
+	content  string
+	encoding mail.Encoding
+}
+
+func newPart(kind mail.ContentType, content string) part {
+	if strings.Contains(content, "\r") {
+		content = strings.ReplaceAll(content, "\r\n", "\n")
+	}
+	if sevenBit(content) {
+		return part{kind, content, mail.EncodingUSASCII}
+	}
+	return part{kind, content, mail.EncodingQP}
+}
+
+func (p *part) contentType() string { return string(p.kind) + "; charset=UTF-8" }
+
+func (p *part) write(to *bytes.Buffer) {
+	if p.encoding == mail.EncodingQP {
+		w := quotedprintable.NewWriter(to)
+		_, _ = w.Write([]byte(p.content)) // a buffer takes everything
+		_ = w.Close()
+		return
+	}
+	for rest, more := p.content, true; more; {
+		var line string
+		line, rest, more = strings.Cut(rest, "\n")
+		to.WriteString(line)
+		if more {
+			to.WriteString("\r\n")
+		}
+	}
+}
+
+// sevenBit reports whether s can be sent as it is (RFC 2045, section 2.7): short
+// lines of ASCII that end with LF, and nothing that a mail server might take
+// for something else, such as a lone CR.
+func sevenBit(s string) bool {
+	begin := 0 // of the line
+	for i := range len(s) {
+		c := s[i]
+		if c >= ' ' && c <= '~' {
+			continue
+		}
+		switch {
+		case c == '\n' && i-begin <= maxLine:
+			begin = i + 1
+		case c != '\t':
+			return false
+		}
+	}
+	return len(s)-begin <= maxLine
+}
