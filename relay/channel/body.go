@@ -114,3 +114,27 @@ func sevenBit(s string) bool {
 	}
 	return len(s)-begin <= maxLine
 }
+
+// stuff appends the message to wire as DATA takes it (RFC 5321, section 4.5.2):
+// a dot before each line that begins with one, and the line that ends it. Every
+// line end becomes CRLF, whatever it was: servers disagree on what a lone CR or
+// LF is, which could end the message for one and not for another.
+func stuff(wire, message []byte) []byte {
+	appendLine := func(line []byte) {
+		if len(line) > 0 && line[0] == '.' {
+			wire = append(wire, '.')
+		}
+		wire = append(append(wire, line...), "\r\n"...)
+	}
+	for len(message) > 0 {
+		var line []byte
+		line, message, _ = bytes.Cut(message, []byte("\n"))
+		line = bytes.TrimSuffix(line, []byte("\r"))
+		for more := true; more; {
+			var first []byte
+			first, line, more = bytes.Cut(line, []byte("\r"))
+			appendLine(first)
+		}
+	}
+	return append(wire, ".\r\n"...)
+}

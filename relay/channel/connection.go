@@ -74,12 +74,12 @@ func (c *connection) transact(l *letter) (step, answer string, err error) {
 	if step, err := begin(l); err != nil {
 		return step, "", err
 	}
-	w := c.client.Text.DotWriter()
-	if _, err := w.Write(l.data); err != nil {
+	// In one piece. Where it fails, the end of the message has not been sent.
+	if _, err := c.client.Text.W.Write(l.wire); err != nil {
 		return "DATA", "", err
 	}
-	if err := w.Close(); err != nil {
-		return stepEnd, "", err
+	if err := c.client.Text.W.Flush(); err != nil {
+		return "DATA", "", err
 	}
 	_, answer, err = c.client.Text.ReadResponse(250)
 	return stepEnd, answer, err

@@ -46,6 +46,7 @@ type Email struct {
 	server *server
 	pool   *pool
 	from   *mail.Address
+	sender string            // from, for the envelope
 	dkim   *dkim.SignOptions // nil does not sign
 }
 
@@ -59,7 +60,7 @@ func NewEmail(config EmailConfig) (*Email, error) {
 	if err != nil {
 		return nil, fmt.Errorf("from: %w", err)
 	}
-	e := &Email{server: server, pool: newPool(cmp.Or(config.Connections, 1)), from: from}
+	e := &Email{server: server, pool: newPool(cmp.Or(config.Connections, 1)), from: from, sender: envelope(from)}
 	if config.DKIM != nil {
 		if e.dkim, err = config.DKIM.options(); err != nil {
 			return nil, fmt.Errorf("dkim: %w", err)

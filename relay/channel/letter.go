@@ -50,7 +50,7 @@ func (d *DKIM) options() (*dkim.SignOptions, error) {
 // letter is an email ready to be handed over.
 type letter struct {
 	from, to string // of the envelope, in angle brackets
-	data     []byte
+	wire     []byte // what follows DATA, with the line that ends it
 }
 
 // compose makes m an email.
@@ -81,9 +81,12 @@ func (e *Email) compose(m *Message) (*letter, error) {
 		}
 		data = signed
 	}
-	bare := func(a *netmail.Address) string { return (&netmail.Address{Address: a.Address}).String() }
-	return &letter{from: bare(e.from), to: bare(to), data: data.Bytes()}, nil
+	wire := stuff(make([]byte, 0, data.Len()+64), data.Bytes())
+	return &letter{from: e.sender, to: envelope(to), wire: wire}, nil
 }
+
+// envelope returns the address as MAIL and RCPT take it.
+func envelope(a *netmail.Address) string { return (&netmail.Address{Address: a.Address}).String() }
 
 // oneLine puts a space in the place of each control character.
 func oneLine(s string) string {
