@@ -33,14 +33,16 @@ func newBody(text, html string) *body {
 	return b
 }
 
-// describe writes into the message's header how to read the body.
-func (b *body) describe(msg *mail.Msg) {
+// describe writes into the message's header how to read the body. It sets the
+// same fields, whatever the body is.
+func (b *body) describe(header *mail.Msg) {
+	encoding, contentType := b.text.encoding, b.text.contentType()
 	if b.boundary != "" {
-		msg.SetGenHeader(mail.HeaderContentType, "multipart/alternative; boundary="+b.boundary)
-		return
+		// Encoded or not, the parts are 7bit together (RFC 2045, section 6.4).
+		encoding, contentType = mail.EncodingUSASCII, "multipart/alternative; boundary="+b.boundary
 	}
-	msg.SetGenHeader(mail.HeaderContentTransferEnc, string(b.text.encoding))
-	msg.SetGenHeader(mail.HeaderContentType, b.text.contentType())
+	header.SetGenHeader(mail.HeaderContentTransferEnc, string(encoding))
+	header.SetGenHeader(mail.HeaderContentType, contentType)
 }
 
 // write appends the body, with CRLF at the end of each line.

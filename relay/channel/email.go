@@ -9,6 +9,7 @@ import (
 	"net/mail"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/emersion/go-msgauth/dkim"
@@ -46,8 +47,9 @@ type Email struct {
 	server *server
 	pool   *pool
 	from   *mail.Address
-	sender string            // from, for the envelope
 	dkim   *dkim.SignOptions // nil does not sign
+
+	letters sync.Pool // of *letter
 }
 
 // NewEmail returns an email channel. It does not connect.
@@ -60,7 +62,8 @@ func NewEmail(config EmailConfig) (*Email, error) {
 	if err != nil {
 		return nil, fmt.Errorf("from: %w", err)
 	}
-	e := &Email{server: server, pool: newPool(cmp.Or(config.Connections, 1)), from: from, sender: envelope(from)}
+	e := &Email{server: server, pool: newPool(cmp.Or(config.Connections, 1)), from: from}
+	e.letters.New = func() any { return e.newLetter() }
 	if config.DKIM != nil {
 		if e.dkim, err = config.DKIM.options(); err != nil {
 			return nil, fmt.Errorf("dkim: %w", err)
@@ -77,6 +80,7 @@ func (e *Email) Send(ctx context.Context, m *Message) (providerID string, err er
 	if err != nil {
 		return "", Permanent(errors.New("compose the email: " + signalwire.Redact(err.Error())))
 	}
+	defer e.release(l)
 	ctx, cancel := context.WithTimeout(ctx, sendTime)
 	defer cancel()
 	answer, err := e.deliver(ctx, l)

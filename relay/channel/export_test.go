@@ -2,6 +2,9 @@ package channel
 
 // Compose makes m an email, ready to be handed over, and forgets it.
 func (e *Email) Compose(m *Message) error {
-	_, err := e.compose(m)
+	l, err := e.compose(m)
+	if err == nil {
+		e.release(l)
+	}
 	return err
 }

@@ -47,43 +47,58 @@ func (d *DKIM) options() (*dkim.SignOptions, error) {
 	}, nil
 }
 
-// letter is an email ready to be handed over.
+// letter is an email ready to be handed over. What it consists of is used again
+// for another message.
 type letter struct {
 	from, to string // of the envelope, in angle brackets
 	wire     []byte // what follows DATA, with the line that ends it
+
+	header *mail.Msg // has no parts: see body
+	data   bytes.Buffer
 }
 
-// compose makes m an email.
+// newLetter returns a letter with what is the same in all of them.
+func (e *Email) newLetter() *letter {
+	l := &letter{from: envelope(e.from), header: mail.NewMsg(mail.WithNoDefaultUserAgent())}
+	l.header.FromMailAddress(e.from)
+	l.header.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834: no out-of-office replies
+	return l
+}
+
+// compose makes m an email. The letter is to be given back with release.
 func (e *Email) compose(m *Message) (*letter, error) {
 	to, err := netmail.ParseAddress(m.To)
 	if err != nil {
 		return nil, fmt.Errorf("recipient: %w", err)
 	}
+	l := e.letters.Get().(*letter)
+	l.to = envelope(to)
+	l.header.ToMailAddress(to)
+	l.header.SetDateWithValue(time.Now())
+	l.header.SetMessageIDWithValue(m.ID)
+	l.header.Subject(oneLine(m.Subject))
 	body := newBody(m.Text, m.HTML)
-	msg := mail.NewMsg(mail.WithNoDefaultUserAgent())
-	msg.FromMailAddress(e.from)
-	msg.ToMailAddress(to)
-	msg.SetDateWithValue(time.Now())
-	msg.SetMessageIDWithValue(m.ID)
-	msg.Subject(oneLine(m.Subject))
-	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834: no out-of-office replies
-	body.describe(msg)
-	data := bytes.NewBuffer(make([]byte, 0, 1024+2*(len(m.Text)+len(m.HTML))))
-	if _, err := msg.WriteTo(data); err != nil { // the header only: msg has no parts
+	body.describe(l.header)
+	l.data.Reset()
+	if _, err := l.header.WriteTo(&l.data); err != nil {
 		return nil, err
 	}
-	data.WriteString("\r\n")
-	body.write(data)
-	if e.dkim != nil {
-		signed := new(bytes.Buffer)
-		if err := dkim.Sign(signed, data, e.dkim); err != nil {
-			return nil, err
-		}
-		data = signed
+	l.data.WriteString("\r\n")
+	body.write(&l.data)
+	if e.dkim == nil {
+		l.wire = stuff(l.wire[:0], l.data.Bytes())
+		return l, nil
 	}
-	wire := stuff(make([]byte, 0, data.Len()+64), data.Bytes())
-	return &letter{from: e.sender, to: envelope(to), wire: wire}, nil
+	signed := new(bytes.Buffer)
+	if err := dkim.Sign(signed, &l.data, e.dkim); err != nil {
+		return nil, err
+	}
+	l.wire = stuff(l.wire[:0], signed.Bytes())
+	return l, nil
 }
+
+// release takes back a letter that is not used any more.
+func (e *Email) release(l *letter) { e.letters.Put(l) }
 
 // envelope returns the address as MAIL and RCPT take it.
 func envelope(a *netmail.Address) string { return (&netmail.Address{Address: a.Address}).String() }
