@@ -11,22 +11,26 @@ import (
 	"ringpost/relay/store"
 )
 
-// work makes attempts, one after the other, until the lane is stopped. An
-// outcome is committed before the next message is sent, so that a crash repeats
-// at most what each worker had on the wire.
+// work makes attempts, one after the other, until the lane is stopped. The
+// outcome of one is committed while the next message is sent, and before its
+// outcome is known, so that a crash repeats at most two messages a worker.
 func (l *lane) work() {
+	committed := make(chan struct{}, 1) // holds a value unless an outcome is being committed
+	committed <- struct{}{}
 	for {
 		select {
 		case <-l.stop.Done():
+			<-committed
 			return
 		case d := <-l.queue:
-			l.attempt(d)
+			l.attempt(d, committed)
 		}
 	}
 }
 
-// attempt makes one attempt at a held delivery and records what came of it.
-func (l *lane) attempt(d *store.Delivery) {
+// attempt makes one attempt at a held delivery and begins to record what came of
+// it, once the outcome before is committed.
+func (l *lane) attempt(d *store.Delivery, committed chan struct{}) {
 	if !l.mayAttempt(d) || !l.awaitTurn() || !l.mayAttempt(d) {
 		l.release(d, "")
 		return
@@ -43,7 +47,11 @@ func (l *lane) attempt(d *store.Delivery) {
 		l.release(d, o.Err)
 	} else {
 		l.decide(d, &o, err)
-		l.record(d, o)
+		<-committed
+		go func() {
+			l.record(d, o)
+			committed <- struct{}{}
+		}()
 	}
 	if down {
 		l.expire(o.Err)
