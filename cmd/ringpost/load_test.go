@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"ringpost/relay/peers"
+	"ringpost/relay/store/storetest"
 )
 
 var (
@@ -27,7 +28,7 @@ type storeKind struct {
 // storeKinds returns the stores that this machine can be asked about.
 func storeKinds() []storeKind {
 	kinds := []storeKind{{name: "sqlite", durable: 0.45, draining: 0.6, p50: 2, p99: 6}}
-	if os.Getenv("RINGPOST_TEST_POSTGRES") != "" {
+	if os.Getenv(storetest.Variable) != "" {
 		kinds = append(kinds, storeKind{name: "postgres", durable: 0.40, draining: 0.5, p50: 4})
 	}
 	return kinds
@@ -39,6 +40,8 @@ func freshStore(t *testing.T, kind string) (url string) {
 	switch kind {
 	case "sqlite":
 		return "sqlite:" + t.TempDir() + "/ringpost.db"
+	case "postgres":
+		return storetest.Postgres(t)
 	}
 	t.Fatalf("no fresh store of kind %q can be made here", kind)
 	return ""

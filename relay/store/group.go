@@ -26,9 +26,12 @@ type committer struct {
 	closed bool
 	writes chan *write
 	done   chan struct{}
-	used   sync.Pool // of *write
+	used   sync.Pool   // of *write
+	added  []*addition // in the transaction under way
 
 	failed atomic.Pointer[error] // of the last transaction; nil where it committed
+
+	handoff *handoff // gets what was added; may be nil
 }
 
 // write is one piece of work in a group's transaction: one of the first three.
@@ -40,8 +43,8 @@ type write struct {
 	result chan error
 }
 
-func newCommitter(s *session, owner string) *committer {
-	c := &committer{session: s, owner: owner, writes: make(chan *write, maxGroup), done: make(chan struct{})}
+func newCommitter(s *session, owner string, h *handoff) *committer {
+	c := &committer{session: s, owner: owner, handoff: h, writes: make(chan *write, maxGroup), done: make(chan struct{})}
 	go c.run()
 	return c
 }
@@ -134,22 +137,25 @@ func (c *committer) settle(group []*write) {
 // commit does the writes of group in one transaction.
 func (c *committer) commit(group []*write) error {
 	err := c.session.transact(func(tx *tx) error { return c.apply(tx, group) })
-	if err == nil {
-		c.failed.Store(nil)
-	} else {
+	if err != nil {
 		c.failed.Store(&err)
+		return err
 	}
-	return err
+	c.failed.Store(nil)
+	if c.handoff != nil {
+		c.handoff.put(c.added)
+	}
+	return nil
 }
 
 // apply does what comes in numbers for all at once.
 func (c *committer) apply(tx *tx, group []*write) error {
-	var added []*addition
 	var endings []*ending
+	c.added = c.added[:0]
 	for _, w := range group {
 		switch {
 		case w.add != nil:
-			added = append(added, w.add)
+			c.added = append(c.added, w.add)
 		case w.ending != nil:
 			endings = append(endings, w.ending)
 		default:
@@ -158,8 +164,8 @@ func (c *committer) apply(tx *tx, group []*write) error {
 			}
 		}
 	}
-	if len(added) > 0 {
-		if err := tx.engine.add(tx, added); err != nil {
+	if len(c.added) > 0 {
+		if err := tx.engine.add(tx, c.added); err != nil {
 			return err
 		}
 	}

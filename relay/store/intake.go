@@ -13,7 +13,8 @@ type addition struct {
 	*callback.Callback
 	fields, query string // JSON
 	receivedAt    int64
-	stored        bool // it was not there before
+	stored        bool  // it was not there before
+	id            int64 // where it was stored in SQLite
 }
 
 // Add stores cb durably. stored is false where a callback with the same

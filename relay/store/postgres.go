@@ -79,7 +79,7 @@ func openServer(ctx context.Context, config *pgx.ConnConfig, w *sql.DB, log *slo
 	r := stdlib.OpenDB(*config)
 	r.SetMaxOpenConns(readers)
 	r.SetMaxIdleConns(readers)
-	s := newStore(postgres{}, c, newSession(w, postgres{}, patience), r)
+	s := newStore(postgres{}, c, newSession(w, postgres{}, patience), r, nil)
 	s.router = newSession(w, postgres{}, patience)
 	if s.bell, err = hang(ctx, r, s.name); err != nil {
 		return nil, errors.Join(err, s.reader.Close(), s.writer.close())

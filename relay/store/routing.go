@@ -76,15 +76,21 @@ func (s *Store) Route(ctx context.Context, n int, giveUpAfter time.Duration, pla
 // routeAlone is Route for a store that belongs to one process. The writer works
 // for others while plan does.
 func (s *Store) routeAlone(ctx context.Context, n int, giveUpAfter time.Duration, plan func(Stored) []*Delivery) ([]Routed, error) {
-	found, err := read(ctx, s, scanCallback, unrouted, n)
+	found, err := s.handoff.take(n, func(n int) ([]Stored, error) {
+		return read(ctx, s, scanCallback, unrouted, n)
+	})
 	if err != nil || len(found) == 0 {
 		return nil, err
 	}
 	batch := planned(found, plan)
 	// Leases that were committed must not be lost with the caller's patience.
-	return batch, s.write(context.WithoutCancel(ctx), func(tx *tx) error {
+	err = s.write(context.WithoutCancel(ctx), func(tx *tx) error {
 		return s.writeRouted(tx, batch, giveUpAfter)
 	})
+	if err != nil {
+		s.handoff.failed()
+	}
+	return batch, err
 }
 
 // routeAmongNodes is Route for a store that nodes share: what one of them has

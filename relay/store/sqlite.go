@@ -74,7 +74,7 @@ func openFile(ctx context.Context, file string) (*Store, error) {
 	c := new(clock)
 	now := time.Now()
 	c.set(now, now)
-	return newStore(sqlite{}, c, newSession(w, sqlite{}, 0), r), nil
+	return newStore(sqlite{}, c, newSession(w, sqlite{}, 0), r, &handoff{behind: true}), nil
 }
 
 func dsn(file string, pragmas ...string) string {

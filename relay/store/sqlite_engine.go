@@ -33,7 +33,7 @@ func (sqlite) ids(ids []int64) any {
 
 func (sqlite) add(t *tx, added []*addition) error {
 	for _, a := range added {
-		n, err := t.exec(`
+		r, err := t.do(`
 			INSERT INTO callbacks (account_sid, recording_sid, recording_status, call_sid, recording_url,
 				recording_duration, recording_source, recording_channels, fields, query, received_at)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -43,7 +43,14 @@ func (sqlite) add(t *tx, added []*addition) error {
 		if err != nil {
 			return err
 		}
+		n, err := r.RowsAffected()
+		if err != nil {
+			return err
+		}
 		a.stored = n == 1
+		if a.id, err = r.LastInsertId(); err != nil {
+			return err
+		}
 	}
 	return nil
 }

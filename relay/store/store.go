@@ -51,9 +51,10 @@ type Store struct {
 	close  func() error // what this kind of store has open beside
 
 	routing sync.Mutex // and what it guards
-	router  *session   // nil where the store belongs to this process
+	handoff *handoff   // where the store belongs to this process
+	router  *session   // where nodes share it
 
-	bell *bell // nil where the store belongs to this process
+	bell *bell // where nodes share it
 }
 
 // Open opens the store at location, sqlite:FILE or a postgres:// URL, and
@@ -73,10 +74,10 @@ func Open(ctx context.Context, location string, log *slog.Logger) (*Store, error
 	return nil, errors.New("open store: want a location such as sqlite:ringpost.db or postgres://host/database")
 }
 
-func newStore(e engine, c *clock, writer *session, reader *sql.DB) *Store {
+func newStore(e engine, c *clock, writer *session, reader *sql.DB, h *handoff) *Store {
 	name := rand.Text()
-	return &Store{engine: e, clock: c, name: name, writer: newCommitter(writer, name), reader: reader,
-		added: make(chan struct{}, 1)}
+	return &Store{engine: e, clock: c, name: name, writer: newCommitter(writer, name, h), reader: reader,
+		added: make(chan struct{}, 1), handoff: h}
 }
 
 // Now is the database's time, by which deliveries are due, leased and given up.
