@@ -8,24 +8,29 @@ import (
 
 // index finds the rules that a callback may match without looking at the
 // others. A rule is filed under one of its conditions, by what a value that
-// satisfies it begins with: completed, or agent for agent*. A rule whose
-// conditions all leave that open may match anything.
+// satisfies it begins or ends with: completed, agent for agent*, or
+// @example.com for *@example.com. A rule whose conditions all leave that open
+// may match anything.
 type index struct {
 	shelves []shelf
 	rest    []int32 // rules that may match anything
 }
 
-// shelf holds the rules that are filed under conditions on one slot.
+// shelf holds the rules that are filed under the beginnings, or the ends, of one
+// slot's values.
 type shelf struct {
 	slot    int
-	rules   map[string][]int32 // by prefix
-	lengths []int              // of the prefixes, in bytes, ascending
+	end     bool
+	rules   map[string][]int32 // by beginning or end
+	lengths []int              // of those, in bytes, ascending
 }
 
-// filing is a place where rules are filed.
+// filing is a place where rules are filed: what the values of a slot begin with,
+// or end with.
 type filing struct {
-	slot   int
-	prefix string
+	slot int
+	end  bool
+	text string
 }
 
 // newIndex files the enabled rules.
@@ -34,8 +39,8 @@ func newIndex(rules []rule) index {
 	for i := range rules {
 		for j := range rules[i].conditions {
 			c := &rules[i].conditions[j]
-			for _, prefix := range c.prefixes() {
-				shared[filing{c.slot, prefix}]++
+			for _, f := range c.filings() {
+				shared[f]++
 			}
 		}
 	}
@@ -45,12 +50,11 @@ func newIndex(rules []rule) index {
 		if !rules[i].enabled {
 			continue
 		}
-		slot, prefixes := mostTelling(rules[i].conditions, shared)
-		if prefixes == nil {
+		filings := mostTelling(rules[i].conditions, shared)
+		if filings == nil {
 			x.rest = append(x.rest, int32(i))
 		}
-		for _, prefix := range prefixes {
-			f := filing{slot, prefix}
+		for _, f := range filings {
 			filed[f] = append(filed[f], int32(i))
 		}
 	}
@@ -58,54 +62,58 @@ func newIndex(rules []rule) index {
 	return x
 }
 
-// mostTelling returns the slot and the prefixes of the condition that the
-// fewest rules share; of two such the later one, since conditions stand in the
-// order of how little their values tell. It returns no prefixes where no
-// condition has any.
-func mostTelling(conditions []condition, shared map[filing]int) (slot int, prefixes []string) {
+// mostTelling returns the filings of the condition that the fewest rules share;
+// of two such the later one, since conditions stand in the order of how little
+// their values tell. It returns none where no condition has any.
+func mostTelling(conditions []condition, shared map[filing]int) (filings []filing) {
 	fewest := math.MaxInt
 	for i := range conditions {
-		c, most := &conditions[i], 0
-		list := c.prefixes()
-		for _, prefix := range list {
-			most = max(most, shared[filing{c.slot, prefix}])
+		most := 0
+		list := conditions[i].filings()
+		for _, f := range list {
+			most = max(most, shared[f])
 		}
 		if list != nil && most <= fewest {
-			slot, prefixes, fewest = c.slot, list, most
+			filings, fewest = list, most
 		}
 	}
-	return slot, prefixes
+	return filings
 }
 
-// prefixes returns what the values that satisfy the condition begin with, each
-// once; nil where that may be anything.
-func (c *condition) prefixes() (all []string) {
+// filings returns where the values that satisfy the condition are found, each
+// once; nil where that may be anywhere.
+func (c *condition) filings() (all []filing) {
 	for i := range c.patterns.some {
-		prefix := c.patterns.some[i].prefix()
-		if prefix == "" {
+		f := filing{slot: c.slot, text: c.patterns.some[i].prefix()}
+		if f.text == "" {
+			f.end, f.text = true, c.patterns.some[i].suffix()
+		}
+		if f.text == "" {
 			return nil
 		}
-		all = append(all, prefix)
+		if !slices.Contains(all, f) {
+			all = append(all, f)
+		}
 	}
-	slices.Sort(all)
-	return slices.Compact(all)
+	return all
 }
 
 // shelve puts what was filed on shelves.
 func (x *index) shelve(filed map[filing][]int32) {
-	bySlot := make(map[int]*shelf)
+	shelves := make(map[filing]*shelf) // without their texts
 	for f, rules := range filed {
-		s := bySlot[f.slot]
+		at := filing{slot: f.slot, end: f.end}
+		s := shelves[at]
 		if s == nil {
-			s = &shelf{slot: f.slot, rules: make(map[string][]int32)}
-			bySlot[f.slot] = s
+			s = &shelf{slot: f.slot, end: f.end, rules: make(map[string][]int32)}
+			shelves[at] = s
 		}
-		s.rules[f.prefix] = rules
-		if !slices.Contains(s.lengths, len(f.prefix)) {
-			s.lengths = append(s.lengths, len(f.prefix))
+		s.rules[f.text] = rules
+		if !slices.Contains(s.lengths, len(f.text)) {
+			s.lengths = append(s.lengths, len(f.text))
 		}
 	}
-	for _, s := range bySlot {
+	for _, s := range shelves {
 		slices.Sort(s.lengths)
 		x.shelves = append(x.shelves, *s)
 	}
@@ -123,7 +131,11 @@ func (x *index) candidates(v *values) []int32 {
 			if n > len(value) {
 				break
 			}
-			more := s.rules[value[:n]]
+			text := value[:n]
+			if s.end {
+				text = value[len(value)-n:]
+			}
+			more := s.rules[text]
 			switch {
 			case len(more) == 0:
 			case len(found) == 0:

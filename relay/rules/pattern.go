@@ -59,6 +59,15 @@ func (p *pattern) prefix() string {
 	return p.literal
 }
 
+// suffix returns what every value that matches ends with. It is empty where that
+// may be anything.
+func (p *pattern) suffix() string {
+	if p.regexp == nil && p.parts != nil {
+		return p.parts[len(p.parts)-1]
+	}
+	return p.literal
+}
+
 // match reports whether the pattern matches a folded value.
 func (p *pattern) match(value string) bool {
 	switch {
