@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/textproto"
+	"os"
 	"time"
 
 	"github.com/wneessen/go-mail/smtp"
@@ -31,16 +32,17 @@ type connection struct {
 	client *smtp.Client
 	uses   int
 	broken bool        // not to be used again
-	retire *time.Timer // closes it; set while it is idle
+	retire *time.Timer // closes it while it is idle; nil before that
 }
 
-// deliver hands l over in one transaction and returns the server's answer. The
-// error is a [failure].
+// deliver hands l over in one transaction, before the deadline, and returns the
+// server's answer. The error is a [failure].
 //
 // It does so command by command, and not by go-mail's Send, because that
 // neither tells whether the message had been sent as a whole when it failed,
 // nor ends with its context. It also saves a NOOP and a RSET with each message.
-func (c *connection) deliver(ctx context.Context, l *letter) (answer string, err error) {
+func (c *connection) deliver(ctx context.Context, l *letter, deadline time.Time) (answer string, err error) {
+	_ = c.wire.SetDeadline(deadline) // fails where the connection is closed, as what follows will
 	stop := context.AfterFunc(ctx, func() { c.wire.Close() })
 	defer func() {
 		if !stop() {
@@ -170,6 +172,8 @@ func newFailure(ctx context.Context, step string, err error) *failure {
 		f.err = fmt.Errorf("%d %s", reply.Code, reply.Msg) // as it was said: redacting needs it unquoted
 	} else if ctx.Err() != nil {
 		f.err = fmt.Errorf("no answer: %w", ctx.Err())
+	} else if errors.Is(err, os.ErrDeadlineExceeded) {
+		f.err = fmt.Errorf("no answer: %w", os.ErrDeadlineExceeded) // without the addresses
 	}
 	return f
 }

@@ -49,7 +49,8 @@ type Email struct {
 	from   *mail.Address
 	dkim   *dkim.SignOptions // nil does not sign
 
-	letters sync.Pool // of *letter
+	letters  sync.Pool     // of *letter
+	patience time.Duration // of one Send
 }
 
 // NewEmail returns an email channel. It does not connect.
@@ -62,7 +63,7 @@ func NewEmail(config EmailConfig) (*Email, error) {
 	if err != nil {
 		return nil, fmt.Errorf("from: %w", err)
 	}
-	e := &Email{server: server, pool: newPool(cmp.Or(config.Connections, 1)), from: from}
+	e := &Email{server: server, pool: newPool(cmp.Or(config.Connections, 1)), from: from, patience: sendTime}
 	e.letters.New = func() any { return e.newLetter() }
 	if config.DKIM != nil {
 		if e.dkim, err = config.DKIM.options(); err != nil {
@@ -81,9 +82,7 @@ func (e *Email) Send(ctx context.Context, m *Message) (providerID string, err er
 		return "", Permanent(errors.New("compose the email: " + signalwire.Redact(err.Error())))
 	}
 	defer e.release(l)
-	ctx, cancel := context.WithTimeout(ctx, sendTime)
-	defer cancel()
-	answer, err := e.deliver(ctx, l)
+	answer, err := e.deliver(ctx, l, time.Now().Add(e.patience))
 	if err != nil {
 		private := append(e.server.secrets(), m.Subject)
 		private = slices.AppendSeq(private, strings.Lines(m.Text+"\n"+m.HTML))
@@ -99,24 +98,27 @@ func (e *Email) Close() error {
 	return nil
 }
 
-// deliver hands l over on a kept connection or a new one.
-func (e *Email) deliver(ctx context.Context, l *letter) (answer string, err error) {
-	c, err := e.pool.take(ctx)
+// deliver hands l over on a kept connection or a new one, before the deadline.
+// That is not ctx's: setting a timer for each message, which hardly ever goes
+// off, costs more than moving the one that a connection has.
+func (e *Email) deliver(ctx context.Context, l *letter, deadline time.Time) (answer string, err error) {
+	c, err := e.pool.take(ctx, deadline)
 	if err != nil {
 		return "", err
 	}
 	defer func() { e.pool.put(c) }()
 	if c != nil {
-		answer, err = c.deliver(ctx, l)
-		if f, ok := errors.AsType[*failure](err); !ok || !f.dropped() || ctx.Err() != nil {
+		answer, err = c.deliver(ctx, l, deadline)
+		f, ok := errors.AsType[*failure](err)
+		if !ok || !f.dropped() || ctx.Err() != nil || !time.Now().Before(deadline) {
 			return answer, err
 		}
 		c.close() // the server did, as servers do with idle connections
 	}
-	if c, err = e.server.dial(ctx); err != nil {
+	if c, err = e.server.dial(ctx, deadline); err != nil {
 		return "", err
 	}
-	return c.deliver(ctx, l)
+	return c.deliver(ctx, l, deadline)
 }
 
 // classifySMTP says what the failure err means for the delivery, and what of it

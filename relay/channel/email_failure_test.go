@@ -168,6 +168,39 @@ func TestEmailEndsWithItsContext(t *testing.T) {
 	}
 }
 
+func TestEmailDoesNotWaitForeverForAServer(t *testing.T) {
+	for _, tt := range []struct {
+		step peers.Step
+		want channel.Class
+		said string
+	}{
+		{peers.Connect, channel.ChannelDown, "greeting: no answer: context deadline exceeded"},
+		{peers.MailFrom, channel.ChannelDown, "MAIL: no answer: i/o timeout"},
+		{peers.Data, channel.OutcomeUnsure, "end of DATA: no answer: i/o timeout"},
+	} {
+		var hangs atomic.Bool
+		m := startMail(t, peers.MailConfig{Hook: func(ctx context.Context, step peers.Step, _ string) error {
+			if step == tt.step && hangs.Load() {
+				<-ctx.Done()
+			}
+			return ctx.Err()
+		}})
+		e := newEmail(t, m, channel.EmailConfig{TLS: channel.TLSNone})
+		if tt.step != peers.Connect { // else on a kept connection
+			if _, err := e.Send(t.Context(), &testMessage); err != nil {
+				t.Fatal(err)
+			}
+		}
+		hangs.Store(true)
+		e.SetPatience(50 * time.Millisecond)
+		_, err := e.Send(t.Context(), &testMessage)
+		if err == nil || channel.ClassOf(err) != tt.want || err.Error() != tt.said {
+			t.Errorf("server hangs at %s: Send = %v, class %v; want %q, class %v", tt.step, err, channel.ClassOf(err), tt.said, tt.want)
+		}
+		m.Close()
+	}
+}
+
 func TestEmailReadsABoundedAnswer(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -26,11 +26,17 @@ func newPool(size int) *pool { return &pool{slots: make(chan struct{}, size)} }
 
 // take waits until one more connection may be used, and returns an idle one, or
 // nil if a new one is to be made. Either is to be given back with put.
-func (p *pool) take(ctx context.Context) (*connection, error) {
+func (p *pool) take(ctx context.Context, deadline time.Time) (*connection, error) {
 	select {
 	case p.slots <- struct{}{}:
-	case <-ctx.Done():
-		return nil, fmt.Errorf("wait for a connection: %w", ctx.Err())
+	default:
+		ctx, cancel := context.WithDeadline(ctx, deadline)
+		defer cancel()
+		select {
+		case p.slots <- struct{}{}:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("wait for a connection: %w", ctx.Err())
+		}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -59,7 +65,11 @@ func (p *pool) keep(c *connection) bool {
 		return false
 	}
 	p.idle = append(p.idle, c)
-	c.retire = time.AfterFunc(idleTime, func() { p.retire(c) })
+	if c.retire == nil {
+		c.retire = time.AfterFunc(idleTime, func() { p.retire(c) })
+	} else {
+		c.retire.Reset(idleTime)
+	}
 	return true
 }
 

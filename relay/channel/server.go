@@ -73,10 +73,12 @@ func (s *server) secrets() []string {
 	return []string{s.password, encode([]byte(s.password)), encode([]byte("\x00" + s.username + "\x00" + s.password))}
 }
 
-// dial opens a connection that is ready for messages. The error is a [failure]
-// that is not connected.
-func (s *server) dial(ctx context.Context) (*connection, error) {
-	ctx, cancel := context.WithTimeout(ctx, dialTime)
+// dial opens a connection that is ready for messages, before the deadline. The
+// error is a [failure] that is not connected.
+func (s *server) dial(ctx context.Context, deadline time.Time) (*connection, error) {
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	ctx, cancel = context.WithTimeout(ctx, dialTime)
 	defer cancel()
 	raw, err := new(net.Dialer).DialContext(ctx, "tcp", s.addr)
 	if err != nil {
