@@ -80,3 +80,27 @@ func TestNothingInAMessageEndsIt(t *testing.T) {
 		}
 	}
 }
+
+func FuzzStuff(f *testing.F) {
+	for _, seed := range []string{"", ".", "a\r\n.\r\nb", "a\n.\nb", "\r.\r", "..\r\r\n.", "a\n\r.\n\r", "a\r\n"} {
+		f.Add([]byte(seed))
+	}
+	lineEnds := strings.NewReplacer("\r\n", "\n", "\r", "\n")
+	f.Fuzz(func(t *testing.T, message []byte) {
+		wire := string(channel.Stuff(message))
+		if end := strings.Index("\r\n"+wire, "\r\n.\r\n"); end != len(wire)-len(".\r\n") {
+			t.Fatalf("Stuff(%q) = %q, which ends at %d", message, wire, end)
+		}
+		if strings.ContainsAny(strings.ReplaceAll(wire, "\r\n", ""), "\r\n") {
+			t.Fatalf("Stuff(%q) = %q, which has a lone CR or LF", message, wire)
+		}
+		var got []string
+		for line := range strings.SplitSeq(strings.TrimSuffix(wire, ".\r\n"), "\r\n") {
+			got = append(got, strings.TrimPrefix(line, "."))
+		}
+		want := strings.TrimRight(lineEnds.Replace(string(message)), "\n")
+		if strings.TrimRight(strings.Join(got, "\n"), "\n") != want {
+			t.Errorf("Stuff(%q) = %q, want lines %q", message, wire, want)
+		}
+	})
+}

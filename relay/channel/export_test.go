@@ -13,3 +13,6 @@ func (e *Email) Compose(m *Message) error {
 	}
 	return err
 }
+
+// Stuff returns the message as DATA takes it.
+func Stuff(message []byte) []byte { return stuff(nil, message) }
