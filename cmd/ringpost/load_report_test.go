@@ -44,7 +44,7 @@ func verdict(met bool, part float64) string {
 	if met {
 		word = "met"
 	}
-	return fmt.Sprintf("%s by %.0f %%", word, 100*max(part-1, 1-part))
+	return fmt.Sprintf("%s by %.1f %%", word, 100*max(part-1, 1-part))
 }
 
 func (r *report) print(w io.Writer) {
@@ -73,6 +73,16 @@ func processor() string {
 func median[T int | float64 | time.Duration](figures []T) T {
 	sorted := slices.Sorted(slices.Values(figures))
 	return sorted[len(sorted)/2]
+}
+
+// ratio returns how much more a is than b in the round in the middle. What
+// disturbs the machine for longer than a round disturbs both.
+func ratio(a, b []float64) float64 {
+	ratios := make([]float64, len(a))
+	for i := range a {
+		ratios[i] = a[i] / b[i]
+	}
+	return median(ratios)
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

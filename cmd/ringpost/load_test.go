@@ -52,8 +52,8 @@ func freshStore(t *testing.T, kind string) (url string) {
 // something is not accepted or not delivered.
 //
 // Load, mail server and server share the machine, so that only ratios within
-// one run say something. What is compared is measured in turns, and the median
-// counts.
+// one run say something. What is compared is measured in turns, and the round in
+// the middle counts.
 func TestLoad(t *testing.T) {
 	if !*load {
 		t.Skip("a measurement: run it with -load")
