@@ -3,8 +3,9 @@
 // the channel knows best, and its error says it: see [Permanent], [Down],
 // [RetryAfter], [Unsure] and [Unknown]. A plain error means "try again".
 //
-// An email is composed and signed (letter.go), then handed over on a connection
-// (connection.go) that the channel keeps (pool.go) or makes (server.go).
+// An email is composed and signed (letter.go, body.go), then handed over on a
+// connection (connection.go) that the channel keeps (pool.go) or makes
+// (server.go).
 package channel
 
 import (
