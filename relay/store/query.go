@@ -49,24 +49,51 @@ func (s *Store) Callbacks(ctx context.Context, f Filter) ([]Stored, error) {
 // Deliveries returns deliveries without their texts, newest first.
 func (s *Store) Deliveries(ctx context.Context, f Filter) ([]Delivery, error) {
 	var w where
-	w.is("c.recording_sid", f.Recording)
-	w.is("d.recipient", f.To)
-	w.is("d.channel", f.Channel)
-	w.is("d.state", string(f.State))
-	if f.exceptional() {
-		w.and("d." + exceptional)
+	index := f.index()
+	if f.Channel != "" && f.State == "" && index == byChannelState {
+		// They are filed by state: the newest of each are the newest of all.
+		condition, args := s.newestOfEachState(f)
+		w.and(condition, args...)
+		index = ""
+	} else {
+		w.deliveries(f)
 	}
-	w.page(f, "deliveries", "d.id", "created_at")
 	list, err := read(ctx, s, func(rows *sql.Rows) (d Delivery, err error) {
 		err = scanDelivery(rows, &d)
 		return d, err
 	}, `
-		SELECT `+deliveryColumns+` FROM deliveries d `+s.engine.hint(f.index())+` JOIN callbacks c ON c.id = d.callback_id
+		SELECT `+deliveryColumns+` FROM deliveries d `+s.engine.hint(index)+` JOIN callbacks c ON c.id = d.callback_id
 		`+w.clause()+` ORDER BY d.id DESC LIMIT ?`, append(w.args, f.Limit)...)
 	if err != nil {
 		return nil, fmt.Errorf("list deliveries: %w", err)
 	}
 	return list, nil
+}
+
+// newestOfEachState returns the condition that a delivery is among the newest of
+// those of its state that f asks for.
+func (s *Store) newestOfEachState(f Filter) (condition string, args []any) {
+	var queries []string
+	for _, f.State = range States {
+		var w where
+		w.deliveries(f)
+		queries = append(queries, `SELECT id FROM (SELECT d.id FROM deliveries d `+s.engine.hint(f.index())+`
+			`+w.clause()+` ORDER BY d.id DESC LIMIT ?) AS newest`)
+		args = append(append(args, w.args...), f.Limit)
+	}
+	return "d.id IN (" + strings.Join(queries, " UNION ALL ") + ")", args
+}
+
+// deliveries adds the conditions of f.
+func (w *where) deliveries(f Filter) {
+	w.is("c.recording_sid", f.Recording)
+	w.is("d.recipient", f.To)
+	w.is("d.channel", f.Channel)
+	w.is("d.state", string(f.State))
+	if f.State != "" && f.State != Sending {
+		w.and("d.state <> 'sending'") // word for word the condition of the index by channel and state
+	}
+	w.page(f, "deliveries", "d.id", "created_at")
 }
 
 // index names the index that leaves the fewest deliveries to look at; empty for
@@ -77,24 +104,15 @@ func (f Filter) index() string {
 		return "deliveries_callback"
 	case f.To != "":
 		return "deliveries_recipient"
-	case f.Channel != "" && f.exceptional():
-		return "deliveries_channel_state"
 	case f.Channel != "" && f.State != Sending:
-		return "deliveries_channel"
+		return byChannelState
 	case f.State != "":
 		return "deliveries_state"
 	}
 	return "" // but down the primary key
 }
 
-// exceptional is the condition of the index deliveries_channel_state, word for
-// word, without which SQLite cannot use it.
-const exceptional = `state NOT IN ('sending', 'delivered')`
-
-// exceptional reports whether f asks for a state that is in that index.
-func (f Filter) exceptional() bool {
-	return f.State != "" && f.State != Sending && f.State != Delivered
-}
+const byChannelState = "deliveries_channel_state"
 
 // where collects the conditions of a query.
 type where struct {

@@ -48,8 +48,7 @@ CREATE INDEX deliveries_created ON deliveries (created_at);
 CREATE INDEX deliveries_due ON deliveries (channel, next_attempt_at, id) WHERE state IN ('queued', 'retrying');
 CREATE INDEX deliveries_give_up ON deliveries (channel, give_up_at) WHERE state IN ('queued', 'retrying');
 CREATE INDEX deliveries_state ON deliveries (state, id);
-CREATE INDEX deliveries_channel ON deliveries (channel, id);
-CREATE INDEX deliveries_channel_state ON deliveries (channel, state, id) WHERE state NOT IN ('sending', 'delivered');
+CREATE INDEX deliveries_channel_state ON deliveries (channel, state, id) WHERE state <> 'sending';
 
 CREATE TABLE messages (
     delivery_id BIGINT PRIMARY KEY,
