@@ -39,7 +39,7 @@ func (r recorded) QueryContext(ctx context.Context, query string, args []driver.
 }
 
 // fullScan is a line of a query plan that goes through a whole table or a whole
-// index. Index callbacks_unrouted holds what is looked for and nothing else.
+// index.
 var fullScan = regexp.MustCompile(`SCAN (d|c|m|deliveries|callbacks|messages|attempts)\b`)
 
 func TestQueriesUseTheirIndexes(t *testing.T) {
@@ -76,7 +76,7 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 		{"route", func() error {
 			_, err := s.Route(ctx, 1, 0, func(Stored) []*Delivery { return nil })
 			return err
-		}, "callbacks_unrouted"},
+		}, primaryKey + " (rowid>? AND rowid<?)"},
 		{"claim", func() error { _, err := s.Claim(ctx, "email", 1); return err }, "deliveries_due (channel=? AND next_attempt_at<?)"},
 		{"next due", func() error { _, err := s.NextDue(ctx, "email"); return err }, "deliveries_due (channel=?)"},
 		{"waiting channels", func() error { _, err := s.WaitingChannels(ctx); return err }, "deliveries_due (channel>?)"},
@@ -86,7 +86,7 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 		{"finish", func() error { return s.Finish(ctx, &Delivery{ID: 1}, Outcome{State: Dead}) }, primaryKey},
 		{"expire", func() error { _, err := s.Expire(ctx, "email", ""); return err }, "deliveries_give_up (channel=? AND give_up_at<?)"},
 		{"queue", func() error { _, err := s.Queue(ctx); return err }, "deliveries_state (state=?)"},
-		{"old callbacks", func() error { _, err := s.aged(ctx, aged{}, time.Now()); return err }, "callbacks_received"},
+		{"old callbacks", func() error { _, err := s.aged(ctx, 0, time.Now()); return err }, "callbacks_received (received_at>?)"},
 		{"remove", func() error { _, err := s.Remove(ctx, time.Now()); return err }, "deliveries_callback (callback_id=?)"},
 		{"delivery", func() error { s.Delivery(ctx, 1); return nil }, primaryKey},
 		{"attempts", func() error { _, err := s.attempts(ctx, 1); return err }, "PRIMARY KEY (delivery_id=?)"},
@@ -105,7 +105,7 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 		{"deliveries by state", deliveries(Filter{State: Dead, After: 9}), "deliveries_state (state=? AND id<?)"},
 		{"delivered ones", deliveries(Filter{State: Delivered}), "deliveries_state (state=?)"},
 		{"deliveries since", deliveries(Filter{Since: since}), primaryKey + " (rowid>?)"},
-		{"the bound of since", deliveries(Filter{Since: since}), "deliveries_created (created_at>?)"},
+		{"the bound of since", deliveries(Filter{Since: since}), "deliveries_created (created_at<?)"},
 		{"the next deliveries", deliveries(Filter{After: 9}), primaryKey + " (rowid<?)"},
 	} {
 		queries = nil
@@ -118,7 +118,7 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 			t.Errorf("%s: want %q in the plan, got\n%s", c.name, c.want, plan)
 		}
 		for line := range strings.Lines(plan) {
-			if fullScan.MatchString(line) && !strings.Contains(line, "callbacks_unrouted") {
+			if fullScan.MatchString(line) {
 				t.Errorf("%s: want no full scan, got\n%s", c.name, plan)
 			}
 			if strings.Contains(line, "TEMP B-TREE") && !strings.Contains(c.name, "of a recording") {

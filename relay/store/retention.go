@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -11,24 +12,17 @@ import (
 // everything else waits for it.
 const sweepBatch = 200
 
-// aged is a callback that retention may take.
-type aged struct{ id, receivedAt int64 }
-
 // Remove forgets the callbacks received before the cutoff, with their
 // deliveries and attempts, and returns how many callbacks those were. A
 // callback stays while one of its deliveries is unfinished.
 func (s *Store) Remove(ctx context.Context, before time.Time) (n int64, err error) {
-	var last aged
+	var last int64
 	for {
-		batch, err := s.aged(ctx, last, before)
-		if err != nil || len(batch) == 0 {
+		ids, err := s.aged(ctx, last, before)
+		if err != nil || len(ids) == 0 {
 			return n, err
 		}
-		last = batch[len(batch)-1]
-		ids := make([]int64, len(batch))
-		for i, cb := range batch {
-			ids[i] = cb.id
-		}
+		last = ids[len(ids)-1]
 		removed := new(int64)
 		err = s.write(ctx, func(tx *tx) (err error) {
 			*removed, err = tx.remove(ids)
@@ -41,20 +35,21 @@ func (s *Store) Remove(ctx context.Context, before time.Time) (n int64, err erro
 	}
 }
 
-// aged returns the next routed callbacks received before the cutoff, oldest
-// first, behind last.
-func (s *Store) aged(ctx context.Context, last aged, before time.Time) ([]aged, error) {
-	found, err := read(ctx, s, func(rows *sql.Rows) (cb aged, err error) {
-		err = rows.Scan(&cb.id, &cb.receivedAt)
-		return cb, err
+// aged returns the next routed callbacks received before the cutoff, behind the
+// one with the id last. It walks up the ids, to one from after that time.
+func (s *Store) aged(ctx context.Context, last int64, before time.Time) (ids []int64, err error) {
+	ids, err = read(ctx, s, func(rows *sql.Rows) (id int64, err error) {
+		return id, rows.Scan(&id)
 	}, `
-		SELECT id, received_at FROM callbacks
-		WHERE (received_at, id) > (?, ?) AND received_at < ? AND routed_at IS NOT NULL
-		ORDER BY received_at, id LIMIT ?`, last.receivedAt, last.id, micros(before), sweepBatch)
+		SELECT id FROM callbacks
+		WHERE id > ? AND received_at < ? AND routed_at IS NOT NULL
+			AND id < coalesce((SELECT max(id) FROM (SELECT id FROM callbacks WHERE received_at >= ? AND `+marked+`
+				ORDER BY received_at LIMIT 16) AS after), ?)
+		ORDER BY id LIMIT ?`, last, micros(before), micros(before), int64(math.MaxInt64), sweepBatch)
 	if err != nil {
 		return nil, fmt.Errorf("look for old callbacks: %w", err)
 	}
-	return found, nil
+	return ids, nil
 }
 
 // remove forgets those of the callbacks that have no unfinished delivery, and

@@ -29,8 +29,6 @@ type Routed struct {
 const callbackColumns = `id, account_sid, recording_sid, recording_status, call_sid, recording_url,
 	recording_duration, recording_source, recording_channels, fields, query, received_at, routed_at`
 
-const unrouted = `SELECT ` + callbackColumns + ` FROM callbacks WHERE routed_at IS NULL ORDER BY id LIMIT ?`
-
 func scanCallback(rows *sql.Rows) (Stored, error) {
 	cb := Stored{Callback: new(callback.Callback)}
 	var fields, query string
@@ -76,9 +74,7 @@ func (s *Store) Route(ctx context.Context, n int, giveUpAfter time.Duration, pla
 // routeAlone is Route for a store that belongs to one process. The writer works
 // for others while plan does.
 func (s *Store) routeAlone(ctx context.Context, n int, giveUpAfter time.Duration, plan func(Stored) []*Delivery) ([]Routed, error) {
-	found, err := s.handoff.take(n, func(n int) ([]Stored, error) {
-		return read(ctx, s, scanCallback, unrouted, n)
-	})
+	found, err := s.handoff.take(n, func(n int) ([]Stored, error) { return s.unrouted(ctx, n) })
 	if err != nil || len(found) == 0 {
 		return nil, err
 	}
@@ -93,6 +89,39 @@ func (s *Store) routeAlone(ctx context.Context, n int, giveUpAfter time.Duration
 	return batch, err
 }
 
+// unrouted reads the oldest callbacks that wait to be routed, at most n, from a
+// store in which they are routed in the order of their ids: those that wait are
+// the last ones, and the first of them is found by halving.
+func (s *Store) unrouted(ctx context.Context, n int) ([]Stored, error) {
+	type row struct {
+		id    int64
+		waits bool
+	}
+	one := func(query string, args ...any) (row, error) {
+		found, err := read(ctx, s, func(rows *sql.Rows) (r row, err error) {
+			return r, rows.Scan(&r.id, &r.waits)
+		}, `SELECT id, routed_at IS NULL FROM callbacks `+query+` LIMIT 1`, args...)
+		return append(found, row{})[0], err
+	}
+	last, err := one(`WHERE id = (SELECT max(id) FROM callbacks)`)
+	if err != nil || !last.waits {
+		return nil, err
+	}
+	low, high := int64(0), last.id // low is routed or not there, high waits
+	for err == nil && high-low > 1 {
+		var r row
+		if r, err = one(`WHERE id > ? ORDER BY id`, low+(high-low)/2-1); r.waits {
+			high = low + (high-low)/2
+		} else {
+			low = r.id
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return read(ctx, s, scanCallback, `SELECT `+callbackColumns+` FROM callbacks WHERE id > ? ORDER BY id LIMIT ?`, low, n)
+}
+
 // routeAmongNodes is Route for a store that nodes share: what one of them has
 // locked the others leave to it.
 func (s *Store) routeAmongNodes(n int, giveUpAfter time.Duration, plan func(Stored) []*Delivery) (batch []Routed, err error) {
@@ -102,7 +131,7 @@ func (s *Store) routeAmongNodes(n int, giveUpAfter time.Duration, plan func(Stor
 			cb, err := scanCallback(rows)
 			found = append(found, cb)
 			return err
-		}, unrouted+` `+tx.engine.skipLocked(), n)
+		}, `SELECT `+callbackColumns+` FROM callbacks WHERE routed_at IS NULL ORDER BY id LIMIT ? FOR UPDATE SKIP LOCKED`, n)
 		if err != nil || len(found) == 0 {
 			return err
 		}
@@ -132,8 +161,7 @@ func (s *Store) writeRouted(tx *tx, batch []Routed, giveUpAfter time.Duration) e
 		}
 		deliveries = append(deliveries, r.Deliveries...)
 	}
-	n, err := tx.exec(`UPDATE callbacks SET routed_at = ? WHERE id `+tx.engine.inIDs()+` AND routed_at IS NULL`,
-		micros(now), tx.engine.ids(ids))
+	n, err := tx.engine.mark(tx, ids, micros(now))
 	if err != nil {
 		return err
 	}

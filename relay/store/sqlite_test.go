@@ -172,3 +172,43 @@ func TestAMissingFolderIsNamed(t *testing.T) {
 	refuseToOpen(t, "sqlite:"+file, "the file and its folder must be writable")
 	refuseToOpen(t, "sqlite:"+file, file)
 }
+
+func TestAReopenedStoreRoutesWhatWasLeftInOrder(t *testing.T) {
+	for routed := range 10 {
+		for removed := range routed + 1 {
+			file := filepath.Join(t.TempDir(), "ringpost.db")
+			s := openFile(t, file)
+			now := time.Now()
+			want := []string{}
+			for i := range 9 {
+				cb := aCallback(fmt.Sprint("RE", i))
+				if i < removed {
+					cb.ReceivedAt = now.Add(-time.Hour)
+				}
+				if _, err := s.Add(t.Context(), cb); err != nil {
+					t.Fatal(err)
+				}
+				if i >= routed {
+					want = append(want, cb.RecordingSid)
+				}
+			}
+			plan := func(store.Stored) []*store.Delivery { return nil }
+			if _, err := s.Route(t.Context(), routed, threeDays, plan); err != nil {
+				t.Fatal(err)
+			}
+			remove(t, s, now.Add(-time.Minute), int64(min(removed, 9)))
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			left, err := openFile(t, file).Route(t.Context(), 100, threeDays, plan)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := []string{}
+			for _, r := range left {
+				got = append(got, r.Callback.RecordingSid)
+			}
+			check(t, fmt.Sprintf("routed after %d were, and %d removed", routed, removed), fmt.Sprint(got), fmt.Sprint(want))
+		}
+	}
+}

@@ -4,7 +4,8 @@
 -- +goose Up
 
 -- A callback as it was acknowledged. routed_at is set in the transaction that
--- writes its deliveries.
+-- writes its deliveries, in the order of ids: those that are not routed are the
+-- last ones.
 CREATE TABLE callbacks (
     id                 INTEGER PRIMARY KEY,
     account_sid        TEXT    NOT NULL,
@@ -21,8 +22,9 @@ CREATE TABLE callbacks (
     routed_at          INTEGER,
     UNIQUE (recording_sid, recording_status, account_sid)
 );
-CREATE INDEX callbacks_unrouted ON callbacks (id) WHERE routed_at IS NULL;
-CREATE INDEX callbacks_received ON callbacks (received_at);
+-- A mark every 64 rows, from which it is not far to where a time begins: an
+-- index over all rows cost durable intake three per cent.
+CREATE INDEX callbacks_received ON callbacks (received_at) WHERE id % 64 = 0;
 
 -- One message to one recipient. While state is "sending" the delivery belongs
 -- to the process owner until lease_until. unsure: an attempt was made whose outcome is
@@ -49,7 +51,7 @@ CREATE TABLE deliveries (
 );
 CREATE INDEX deliveries_callback ON deliveries (callback_id);
 CREATE INDEX deliveries_recipient ON deliveries (recipient, id);
-CREATE INDEX deliveries_created ON deliveries (created_at);
+CREATE INDEX deliveries_created ON deliveries (created_at) WHERE id % 64 = 0; -- as for callbacks
 CREATE INDEX deliveries_due ON deliveries (channel, next_attempt_at) WHERE state IN ('queued', 'retrying');
 CREATE INDEX deliveries_give_up ON deliveries (channel, give_up_at) WHERE state IN ('queued', 'retrying');
 CREATE INDEX deliveries_state ON deliveries (state, id);
