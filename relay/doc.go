@@ -6,8 +6,9 @@
 // (callback/params.go), verifies the signature over them
 // (callback/signature.go) and checks the fields (callback/parse.go). Package
 // store adds it, in one transaction with the callbacks that came at the same
-// time (store/group.go, store/intake.go). After the fsync the sender gets its
-// 200, also where the callback was stored before.
+// time (store/group.go, store/intake.go): in SQLite or PostgreSQL
+// (store/engine.go). After the fsync the sender gets its 200, also where the
+// callback was stored before.
 //
 // The router (route/router.go) takes what is stored and not yet routed. For each
 // callback package rules says who is to be told (rules/rules.go), and package
