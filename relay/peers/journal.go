@@ -1,19 +1,22 @@
 package peers
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"sync"
 )
 
-// maxKept is how many messages a peer remembers; older ones are forgotten.
+// maxKept is how many messages a peer remembers where it is not told otherwise;
+// older ones are forgotten.
 const maxKept = 1000
 
 // journal keeps what a peer accepted. Its methods may be called at once.
 type journal[T any] struct {
+	keep   int // entries; 0 is maxKept. Not to be changed later
 	mu     sync.Mutex
-	recent []T           // the last maxKept of them are kept
+	recent []T           // the last ones of them are kept
 	total  int           // accepted so far, forgotten ones included
 	wanted int           // the least total that somebody waits for
 	enough chan struct{} // closed when total reaches wanted; nil while nobody waits
@@ -22,8 +25,8 @@ type journal[T any] struct {
 func (j *journal[T]) add(entry T) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if len(j.recent) == 2*maxKept {
-		j.recent = slices.Delete(j.recent, 0, maxKept)
+	if keep := j.kept(); len(j.recent) >= 2*keep {
+		j.recent = slices.Delete(j.recent, 0, keep)
 	}
 	j.recent = append(j.recent, entry)
 	j.total++
@@ -37,8 +40,10 @@ func (j *journal[T]) add(entry T) {
 func (j *journal[T]) all() []T {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return slices.Clone(j.recent[max(0, len(j.recent)-maxKept):])
+	return slices.Clone(j.recent[max(0, len(j.recent)-j.kept()):])
 }
+
+func (j *journal[T]) kept() int { return cmp.Or(j.keep, maxKept) }
 
 // wait returns all once n entries were added, or with an error when ctx ends.
 func (j *journal[T]) wait(ctx context.Context, n int) ([]T, error) {

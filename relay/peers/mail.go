@@ -125,6 +125,9 @@ func (d *doorkeeper) Accept() (net.Conn, error) {
 		if refusal, ok := errors.AsType[*smtp.SMTPError](err); ok {
 			fmt.Fprintf(conn, "%d %s\r\n", refusal.Code, refusal.Message)
 		}
+		if errors.Is(err, ErrGarbage) {
+			_, _ = io.WriteString(conn, "HTTP/1.1 400 Bad Request\r\n\r\n\x00\xff<html>\n")
+		}
 		conn.Close()
 	}
 }

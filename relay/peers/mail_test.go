@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/smtp"
+	"net/textproto"
 	"strconv"
 	"testing"
 
@@ -63,6 +64,19 @@ func TestMailAcceptAndCutKeepsTheMessage(t *testing.T) {
 	}
 	if got := len(m.Emails()); got != 1 {
 		t.Errorf("%d emails were kept, want 1", got)
+	}
+}
+
+func TestMailTalksGarbageOnDemand(t *testing.T) {
+	_, addr := startMail(t, peers.MailConfig{Hook: func(_ context.Context, step peers.Step, _ string) error {
+		if step == peers.Connect {
+			return peers.ErrGarbage
+		}
+		return nil
+	}})
+	_, err := smtp.Dial(addr)
+	if _, ok := errors.AsType[textproto.ProtocolError](err); !ok {
+		t.Errorf("Dial = %v, want an answer that is not SMTP", err)
 	}
 }
 

@@ -27,13 +27,16 @@ const (
 
 // Hook is asked before a step is answered. It may wait; ctx ends when the peer
 // is closed. What it returns is the answer: nil is success, a
-// [smtp.SMTPError] or [APIError] a refusal. See also [ErrCut] and
+// [smtp.SMTPError] or [APIError] a refusal. See also [ErrCut], [ErrGarbage] and
 // [ErrAcceptAndCut]. It may be called from several sessions at once.
 type Hook func(ctx context.Context, step Step, subject string) error
 
 var (
 	// ErrCut closes the connection instead of answering.
 	ErrCut = errors.New("cut the connection")
+	// ErrGarbage says what is not the protocol and closes the connection. It
+	// makes sense at Connect.
+	ErrGarbage = errors.New("say what is not the protocol")
 	// ErrAcceptAndCut accepts the message and closes the connection instead of
 	// saying so. It makes sense at Data and SendSMS.
 	ErrAcceptAndCut = errors.New("accept the message and cut the connection")

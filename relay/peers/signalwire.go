@@ -23,6 +23,7 @@ type SignalWireConfig struct {
 
 	OnMessage func(SMS) // called for each message before it is answered; may be nil
 	Hook      Hook      // may be nil
+	Keep      int       // messages that it remembers and lists; 0 is a thousand
 }
 
 // SMS is one text message that a SignalWire API accepted.
@@ -65,10 +66,11 @@ func NewSignalWire(config SignalWireConfig) (*SignalWire, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &SignalWire{
-		URL:     "http://" + listener.Addr().String(),
-		config:  config,
-		cancel:  cancel,
-		stopped: make(chan struct{}),
+		URL:      "http://" + listener.Addr().String(),
+		config:   config,
+		accepted: journal[SMS]{keep: config.Keep},
+		cancel:   cancel,
+		stopped:  make(chan struct{}),
 	}
 	mux := http.NewServeMux()
 	for _, path := range []string{"Messages", "Messages.json"} {
@@ -87,7 +89,7 @@ func NewSignalWire(config SignalWireConfig) (*SignalWire, error) {
 	return s, nil
 }
 
-// Messages returns what was accepted, oldest first: the last thousand.
+// Messages returns what was accepted, oldest first: as many as it keeps.
 func (s *SignalWire) Messages() []SMS { return s.accepted.all() }
 
 // Wait returns what was accepted, once that are n messages in all.
@@ -171,7 +173,7 @@ func (s *SignalWire) list(w http.ResponseWriter, r *http.Request) error {
 	page, _ := strconv.Atoi(query.Get("Page"))
 	size, _ := strconv.Atoi(query.Get("PageSize"))
 	size = min(max(cmp.Or(size, 50), 1), 1000)
-	begin := min(max(page, 0), maxKept) * size
+	begin := min(max(page, 0), len(found)) * size
 	end := begin + size
 	list := map[string]any{"page": page, "page_size": size, "uri": r.URL.RequestURI(), "next_page_uri": nil}
 	if end < len(found) {
