@@ -1,7 +1,6 @@
 package main_test
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/rand"
@@ -11,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	mathrand "math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
@@ -18,7 +18,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -31,6 +30,8 @@ const (
 	signingKey = "PSK_test"
 	publicURL  = "https://hooks.example.com"
 )
+
+var long = flag.Bool("long", os.Getenv("CI") != "", "run the scenarios that take minutes, and more of the others; on in CI")
 
 // binary is the built program.
 var binary string
@@ -58,9 +59,22 @@ func TestMain(m *testing.M) {
 		fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
 		os.Exit(1)
 	}
+	letScenariosWaitTogether()
 	code := m.Run()
 	os.RemoveAll(dir)
+	fmt.Print(counted.table())
 	os.Exit(code)
+}
+
+// letScenariosWaitTogether raises how many tests run at once, which is as many
+// as there are processors unless -parallel says otherwise: those that ask for
+// it mostly wait.
+func letScenariosWaitTogether() {
+	set := false
+	flag.Visit(func(f *flag.Flag) { set = set || f.Name == "test.parallel" })
+	if !set {
+		_ = flag.Set("test.parallel", "16")
+	}
 }
 
 // serveWithoutStore serves the whole path of a callback but for the store: the
@@ -77,13 +91,16 @@ type forgetful struct{}
 
 func (forgetful) Add(context.Context, *callback.Callback) (bool, error) { return true, nil }
 
-// server is a running ringpost serve.
+// server is a running ringpost serve. Several may share a store, where that is
+// one for several.
 type server struct {
 	t         testing.TB
-	dir       string // of its configuration and store
-	callbacks string // host:port
-	admin     string // host:port
-	store     string // its URL
+	dir       string   // of its configuration and log
+	store     string   // the store's URL
+	binary    string   // what is run
+	env       []string // beside the test's own
+	callbacks string   // host:port
+	admin     string   // host:port
 	command   *exec.Cmd
 	exited    chan error
 }
@@ -94,21 +111,25 @@ func (s *server) writeConfig(config string) {
 	s.t.Helper()
 	head := fmt.Sprintf("[server]\nlisten = %q\nadmin = %q\npublic_url = %q\n[store]\nurl = %q\n",
 		s.callbacks, s.admin, publicURL, s.store)
-	if err := os.WriteFile(filepath.Join(s.dir, "ringpost.toml"), []byte(head+config), 0o600); err != nil {
+	if err := os.WriteFile(s.file("ringpost.toml"), []byte(head+config), 0o600); err != nil {
 		s.t.Fatal(err)
 	}
 }
 
-// newServer prepares a server in a directory of its own, where its store is.
+// file returns the path of a file in the server's directory.
+func (s *server) file(name string) string { return filepath.Join(s.dir, name) }
+
+// newServer prepares a server in a directory of its own, with its store there.
 func newServer(t testing.TB, dir, config string) *server {
 	t.Helper()
 	return newServerOn(t, dir, "sqlite:"+filepath.Join(dir, "ringpost.db"), config)
 }
 
-// newServerOn prepares a server on the store with that URL.
+// newServerOn prepares a server in a directory of its own, on the store at that
+// URL.
 func newServerOn(t testing.TB, dir, store, config string) *server {
 	t.Helper()
-	s := &server{t: t, dir: dir, callbacks: freeAddress(t), admin: freeAddress(t), store: store}
+	s := &server{t: t, dir: dir, store: store, binary: binary, callbacks: freeAddress(t), admin: freeAddress(t)}
 	s.writeConfig(config)
 	t.Cleanup(func() {
 		if s.command != nil {
@@ -116,7 +137,7 @@ func newServerOn(t testing.TB, dir, store, config string) *server {
 			<-s.exited
 		}
 		if t.Failed() {
-			t.Logf("the end of the log:\n%s", tail(filepath.Join(s.dir, "log"), 30))
+			t.Logf("the end of the log:\n%s", tail(s.file("log"), 30))
 		}
 	})
 	return s
@@ -126,24 +147,24 @@ func newServerOn(t testing.TB, dir, store, config string) *server {
 func (s *server) start() {
 	s.t.Helper()
 	if err := s.tryStart(); err != nil {
-		s.t.Fatalf("ringpost serve: %v\n%s", err, tail(filepath.Join(s.dir, "log"), 30))
+		s.t.Fatalf("ringpost serve: %v\n%s", err, tail(s.file("log"), 30))
 	}
 }
 
 func (s *server) tryStart() error {
-	log, err := os.OpenFile(filepath.Join(s.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	log, err := os.OpenFile(s.file("log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
 	defer log.Close()
-	s.command = exec.Command(binary, "serve", "-c", filepath.Join(s.dir, "ringpost.toml"))
-	s.command.Stderr = log
-	if err := s.command.Start(); err != nil {
+	command := s.serve(context.Background())
+	command.Stderr = log
+	if err := command.Start(); err != nil {
 		return err
 	}
-	s.exited = make(chan error, 1)
-	go func() { s.exited <- s.command.Wait() }()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
+	s.command, s.exited = command, make(chan error, 1)
+	go func() { s.exited <- command.Wait() }()
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
 		resp, err := http.Get("http://" + s.admin + "/readyz")
 		if err == nil {
 			resp.Body.Close()
@@ -159,6 +180,13 @@ func (s *server) tryStart() error {
 		}
 	}
 	return errors.New("not ready in time")
+}
+
+// serve returns the command that runs the server until ctx ends.
+func (s *server) serve(ctx context.Context) *exec.Cmd {
+	command := exec.CommandContext(ctx, s.binary, "serve", "-c", s.file("ringpost.toml"))
+	command.Env = append(os.Environ(), s.env...)
+	return command
 }
 
 // kill ends the process as kill -9 does.
@@ -182,6 +210,10 @@ func (s *server) terminate() error {
 	return err
 }
 
+// poster is patient: on a loaded machine an answer may take longer than the
+// five seconds that SignalWire waits.
+var poster = &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 16}}
+
 // post sends a signed callback and returns the answer's status.
 func (s *server) post(form url.Values, query string) (int, error) {
 	target := callback.Path + query
@@ -195,7 +227,7 @@ func (s *server) post(form url.Values, query string) (int, error) {
 	}
 	req.Header.Set(header, signature)
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := poster.Do(req)
 	if err != nil {
 		return 0, err
 	}
@@ -289,14 +321,20 @@ func completed(recording string) url.Values {
 	}
 }
 
+// freeAddress returns an address to listen on that is free now. Its port is below
+// those that systems give out by themselves, so that no connection takes it
+// before the server does, nor while the server is being started again.
 func freeAddress(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10_000+mathrand.IntN(20_000)))
+		if err == nil {
+			l.Close()
+			return l.Addr().String()
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no port is free")
+	return ""
 }
 
 // tail returns the last lines of a file.
@@ -307,86 +345,4 @@ func tail(file string, n int) string {
 	}
 	lines := bytes.Split(bytes.TrimSpace(content), []byte("\n"))
 	return string(bytes.Join(lines[max(0, len(lines)-n):], []byte("\n")))
-}
-
-// client is one kept connection to a server, without the cost of an HTTP
-// client, which would be the load's and not the server's.
-type client struct {
-	conn net.Conn
-	in   *bufio.Reader
-}
-
-func dial(t testing.TB, addr string) *client {
-	t.Helper()
-	conn, err := net.Dial("tcp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &client{conn, bufio.NewReader(conn)}
-}
-
-// do sends a whole request and returns the answer's status.
-func (c *client) do(request []byte) (status int, err error) {
-	if _, err := c.conn.Write(request); err != nil {
-		return 0, err
-	}
-	line, err := c.in.ReadSlice('\n')
-	if err != nil || len(line) < 12 {
-		return 0, errors.Join(err, errors.New("no status line"))
-	}
-	_, err = fmt.Sscanf(string(line[9:12]), "%d", &status)
-	length := 0
-	for err == nil {
-		if line, err = c.in.ReadSlice('\n'); err == nil && len(line) == 2 {
-			break
-		}
-		if n, ok := bytes.CutPrefix(line, []byte("Content-Length: ")); ok {
-			_, err = fmt.Sscanf(string(n), "%d", &length)
-		}
-	}
-	if err == nil {
-		_, err = c.in.Discard(length)
-	}
-	return status, err
-}
-
-// request returns a signed callback as bytes.
-func request(form url.Values) []byte {
-	body := form.Encode()
-	header, signature, err := callback.Sign(signingKey, publicURL+callback.Path, body)
-	if err != nil {
-		panic(err)
-	}
-	return fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: hooks.example.com\r\nContent-Type: application/x-www-form-urlencoded\r\n%s: %s\r\nContent-Length: %d\r\n\r\n%s",
-		callback.Path, header, signature, len(body), body)
-}
-
-// pour sends requests over that many connections, as fast as they are answered,
-// and returns how many were answered with 200.
-func pour(t testing.TB, addr string, connections int, requests [][]byte) (accepted int, took time.Duration) {
-	t.Helper()
-	var wait sync.WaitGroup
-	var mu sync.Mutex
-	start := time.Now()
-	for i := range connections {
-		c := dial(t, addr)
-		wait.Go(func() {
-			defer c.conn.Close()
-			ok := 0
-			for j := i; j < len(requests); j += connections {
-				status, err := c.do(requests[j])
-				if err != nil {
-					break
-				}
-				if status == http.StatusOK {
-					ok++
-				}
-			}
-			mu.Lock()
-			accepted += ok
-			mu.Unlock()
-		})
-	}
-	wait.Wait()
-	return accepted, time.Since(start)
 }
