@@ -274,18 +274,24 @@ func (s *server) deliveries(query string) (all []delivery) {
 
 func (s *server) get(path string, into any) {
 	s.t.Helper()
+	if err := json.Unmarshal([]byte(s.read(path)), into); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// read returns what the admin listener answers.
+func (s *server) read(path string) string {
+	s.t.Helper()
 	resp, err := http.Get("http://" + s.admin + path)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		body, _ := io.ReadAll(resp.Body)
-		s.t.Fatalf("GET %s = %s: %s", path, resp.Status, body)
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		s.t.Fatalf("GET %s = %s: %s (%v)", path, resp.Status, body, err)
 	}
-	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
-		s.t.Fatal(err)
-	}
+	return string(body)
 }
 
 // eventually waits until ok returns true.
