@@ -37,16 +37,7 @@ func TestAClockThatJumpsBackDelaysNothing(t *testing.T) {
 // planned.
 func whileTheClockJumps(t *testing.T, name string, by time.Duration) {
 	t.Helper()
-	if !*long {
-		t.Skip("builds the standard library anew: run it with -long")
-	}
-	binary := withSettableClock(t)
-	t.Parallel()
-	s := newScenario(t, name, settings{})
-	clock := filepath.Join(t.TempDir(), "clock")
-	write(t, clock, string(make([]byte, 8)))
-	s.server.binary = binary
-	s.server.env = []string{"RINGPOST_TEST_CLOCK=" + clock}
+	s, clock := newClockScenario(t, name)
 	greylisted := once(peers.RcptTo, "agent*", &smtp.SMTPError{Code: 450, EnhancedCode: smtp.EnhancedCode{4, 2, 1}, Message: "greylisted"})
 	s.mailServer.begin(greylisted)
 	s.smsAPI.begin(once(peers.SendSMS, "+1555020*7", peers.ErrAcceptAndCut))
@@ -63,6 +54,34 @@ func whileTheClockJumps(t *testing.T, name string, by time.Duration) {
 	s.smsAPI.heal()
 	s.mailServer.heal()
 	s.settle()
+}
+
+// TestAWrongClockRepeatsNoSMS runs the service with a clock that is five minutes
+// ahead of SignalWire's. An SMS that was accepted unheard is found all the same,
+// and not sent again.
+func TestAWrongClockRepeatsNoSMS(t *testing.T) {
+	s, clock := newClockScenario(t, "clock: five minutes ahead all the time")
+	jump(t, clock, 5*time.Minute)
+	s.smsAPI.begin(once(peers.SendSMS, "*7", peers.ErrAcceptAndCut))
+	s.start()
+	s.post(50)
+	s.settle()
+}
+
+// newClockScenario prepares a scenario whose server goes by the clock in a file.
+func newClockScenario(t *testing.T, name string) (s *scenario, clock string) {
+	t.Helper()
+	if !*long {
+		t.Skip("builds the standard library anew: run it with -long")
+	}
+	binary := withSettableClock(t)
+	t.Parallel()
+	s = newScenario(t, name, settings{})
+	clock = filepath.Join(t.TempDir(), "clock")
+	write(t, clock, string(make([]byte, 8)))
+	s.server.binary = binary
+	s.server.env = []string{"RINGPOST_TEST_CLOCK=" + clock}
+	return s, clock
 }
 
 // jump sets the clock of the process that has the file mapped.

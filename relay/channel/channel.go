@@ -25,10 +25,10 @@ type Message struct {
 	Text    string
 	HTML    string // email only; empty for a plain message
 
-	// UnsureSince is when an attempt was made whose outcome is not known; zero
-	// where there is none. A channel whose provider does not recognise a repeat
-	// must look there before it sends again.
-	UnsureSince time.Time
+	// UnsureFor is how long ago, at most, an attempt was made whose outcome is
+	// not known; zero where there is none. A channel whose provider does not
+	// recognise a repeat must look there before it sends again.
+	UnsureFor time.Duration
 }
 
 // Channel delivers messages. Its methods may be called at once.

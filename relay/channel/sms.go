@@ -16,8 +16,10 @@ const (
 	// slowDown is how long the channel pauses where the provider asks for a
 	// pause and not for how long.
 	slowDown = 10 * time.Second
-	// clockSkew is how far the provider's clock may be from ours.
-	clockSkew = time.Minute
+	// lookBack is how much further back an earlier attempt is looked for than it
+	// can have been made: the provider says when by the second, and two of its
+	// machines may differ.
+	lookBack = time.Minute
 	// findTime bounds looking for an earlier attempt, which may take many
 	// requests.
 	findTime = 20 * time.Second
@@ -49,7 +51,7 @@ func NewSMS(config SMSConfig) *SMS {
 // recognise a repeat, so where an earlier attempt's outcome is not known, Send
 // looks for its message first.
 func (s *SMS) Send(ctx context.Context, m *Message) (providerID string, err error) {
-	if !m.UnsureSince.IsZero() {
+	if m.UnsureFor > 0 {
 		sid, err := s.find(ctx, m)
 		if err != nil || sid != "" {
 			return sid, err
@@ -82,7 +84,7 @@ func (s *SMS) find(ctx context.Context, m *Message) (sid string, err error) {
 	if s.messagingService != "" {
 		from = ""
 	}
-	sent, err := s.client.Messages(ctx, m.To, from, m.UnsureSince.Add(-clockSkew))
+	sent, err := s.client.Messages(ctx, m.To, from, m.UnsureFor+lookBack)
 	if err != nil {
 		return "", classifyLookup(ctx, err)
 	}

@@ -54,7 +54,7 @@ func newSMS(t *testing.T, url string) *channel.SMS {
 // unsure returns testSMS as it is after an attempt whose outcome is not known.
 func unsure() *channel.Message {
 	m := testSMS
-	m.UnsureSince = time.Now()
+	m.UnsureFor = time.Second
 	return &m
 }
 

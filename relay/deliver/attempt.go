@@ -104,7 +104,7 @@ func (l *lane) message(d *store.Delivery) *channel.Message {
 		HTML:    d.HTML,
 	}
 	if d.Unsure {
-		m.UnsureSince = d.CreatedAt
+		m.UnsureFor = max(l.now().Sub(d.CreatedAt), 1)
 	}
 	return m
 }

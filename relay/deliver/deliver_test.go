@@ -329,7 +329,7 @@ func TestAnUnsureOutcomeIsMarkedForTheNextAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ch := &scripted{}
 		ch.answer = func(m *channel.Message) error {
-			if m.UnsureSince.IsZero() {
+			if m.UnsureFor == 0 {
 				return channel.Unsure(errors.New("timed out"))
 			}
 			return channel.Unknown(errors.New("the provider cannot tell"))

@@ -90,9 +90,10 @@ func (c *Client) resource(name string) string {
 }
 
 // do makes one request of pathAndQuery, with a form as its body unless that is
-// nil, and returns the body of a 2xx answer. Otherwise the error is an [Error]
+// nil, and returns the body of a 2xx answer, and when it was made by the API's
+// clock, or by ours where it does not say. Otherwise the error is an [Error]
 // or a [NoAnswerError]. What is in private does not get into it.
-func (c *Client) do(ctx context.Context, method, pathAndQuery string, form url.Values, private ...string) ([]byte, error) {
+func (c *Client) do(ctx context.Context, method, pathAndQuery string, form url.Values, private ...string) (answer []byte, at time.Time, err error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
 	var written atomic.Bool
@@ -110,7 +111,7 @@ func (c *Client) do(ctx context.Context, method, pathAndQuery string, form url.V
 	}
 	req, err := http.NewRequestWithContext(ctx, method, c.base.String()+pathAndQuery, body)
 	if err != nil {
-		return nil, noAnswer(errors.New("the request's URL is not valid"))
+		return nil, at, noAnswer(errors.New("the request's URL is not valid"))
 	}
 	req.SetBasicAuth(c.project, c.token)
 	req.Header.Set("Accept", "application/json")
@@ -120,19 +121,22 @@ func (c *Client) do(ctx context.Context, method, pathAndQuery string, form url.V
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, noAnswer(err)
+		return nil, at, noAnswer(err)
 	}
 	defer resp.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	answer, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	switch {
 	case resp.StatusCode/100 != 2:
-		return nil, newError(resp, answer, private) // as much of it as came
+		return nil, at, newError(resp, answer, private) // as much of it as came
 	case err != nil:
-		return nil, noAnswer(fmt.Errorf("read the answer: %w", err))
+		return nil, at, noAnswer(fmt.Errorf("read the answer: %w", err))
 	case len(answer) > maxAnswer:
-		return nil, noAnswer(fmt.Errorf("the answer is longer than %d bytes", maxAnswer))
+		return nil, at, noAnswer(fmt.Errorf("the answer is longer than %d bytes", maxAnswer))
 	}
-	return answer, nil
+	if at, err = http.ParseTime(resp.Header.Get("Date")); err != nil {
+		at = time.Now()
+	}
+	return answer, at, nil
 }
 
 // reason says why there was no answer. The URL is not part of it: it names the

@@ -54,7 +54,7 @@ func (c *Client) SendMessage(ctx context.Context, m Message) (sid string, err er
 	} else {
 		form.Set("From", m.From)
 	}
-	answer, err := c.do(ctx, http.MethodPost, c.resource("Messages"), form, m.Body)
+	answer, _, err := c.do(ctx, http.MethodPost, c.resource("Messages"), form, m.Body)
 	if err != nil {
 		return "", fmt.Errorf("send a text message: %w", err)
 	}
@@ -67,24 +67,31 @@ func (c *Client) SendMessage(ctx context.Context, m Message) (sid string, err er
 	return string(sent.Sid), nil
 }
 
-// Messages returns the text messages sent to a number since then, newest first,
-// from a number unless that is empty. It is all of them, or the error is an
-// [Error], a [NoAnswerError] or [ErrIncomplete]. A message without a time counts
-// as sent since.
+// Messages returns the text messages sent to a number within that time up to
+// now, newest first, from a number unless that is empty. It is all of them, or
+// the error is an [Error], a [NoAnswerError] or [ErrIncomplete]. A message without
+// a time counts as sent within it.
+//
+// Now is what the API's clock says, by which its messages are dated: the clock of
+// this machine may be wrong.
 //
 // The API lists the newest first, so a page of older ones only is the last one
 // read.
-func (c *Client) Messages(ctx context.Context, to, from string, since time.Time) ([]SentMessage, error) {
+func (c *Client) Messages(ctx context.Context, to, from string, within time.Duration) ([]SentMessage, error) {
 	query := url.Values{"To": {to}, "PageSize": {strconv.Itoa(pageSize)}}
 	if from != "" {
 		query.Set("From", from)
 	}
 	var found []SentMessage
+	var since time.Time
 	next := c.resource("Messages.json") + "?" + query.Encode()
 	for range maxPages {
-		answer, err := c.do(ctx, http.MethodGet, next, nil)
+		answer, at, err := c.do(ctx, http.MethodGet, next, nil)
 		if err != nil {
 			return nil, fmt.Errorf("list text messages: %w", err)
+		}
+		if since.IsZero() {
+			since = at.Add(-within)
 		}
 		page, nextPage, err := readPage(answer)
 		if err != nil {

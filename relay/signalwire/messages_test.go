@@ -3,6 +3,7 @@ package signalwire_test
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -20,17 +21,18 @@ func sids(messages []signalwire.SentMessage) []string {
 }
 
 func TestMessagesReadsPagesUntilTheyAreOlder(t *testing.T) {
-	since := time.Date(2026, 11, 19, 10, 0, 0, 0, time.UTC)
 	page := func(next string, messages ...string) string {
 		return fmt.Sprintf(`{"messages":[%s],"next_page_uri":%s}`, strings.Join(messages, ","), next)
 	}
 	sent := func(sid, at string) string { return fmt.Sprintf(`{"sid":%q,"body":"b","date_created":%q}`, sid, at) }
-	transport := &canned{status: 200, answers: []string{
+	// What counts is the API's clock, wherever ours is.
+	eleven := http.Header{"Date": {"Thu, 19 Nov 2026 11:00:00 GMT"}}
+	transport := &canned{status: 200, header: eleven, answers: []string{
 		page(`"/api/laml/2?a=b%2B"`, sent("1", "Thu, 19 Nov 2026 12:00:00 +0100"), sent("2", "2026-11-19T10:00:00Z")),
 		page(`"https://x/api/laml/3"`, sent("3", "Thu, 19 Nov 2026 09:59:59 +0000"), sent("4", "who knows")),
 		page(`"/api/laml/4"`, sent("5", "Thu, 19 Nov 2026 09:00:00 +0000")),
 	}}
-	got, err := newClient(t, "https://x", transport).Messages(t.Context(), "+1555", "+1444", since)
+	got, err := newClient(t, "https://x", transport).Messages(t.Context(), "+1555", "+1444", time.Hour)
 	if want := []string{"1", "2", "4"}; err != nil || !slices.Equal(sids(got), want) {
 		t.Errorf("Messages = %v, %v; want %v", sids(got), err, want)
 	}
@@ -56,7 +58,7 @@ func TestMessagesIsCompleteOrFails(t *testing.T) {
 		`{"messages":[],"next_page_uri":"/api/laml/the-same-for-ever"}`,
 	} {
 		transport := &canned{status: 200, answers: []string{answer}}
-		got, err := newClient(t, "https://x", transport).Messages(t.Context(), "+1555", "", time.Now())
+		got, err := newClient(t, "https://x", transport).Messages(t.Context(), "+1555", "", time.Hour)
 		if !errors.Is(err, signalwire.ErrIncomplete) {
 			t.Errorf("answer %q: Messages = %v, %v; want ErrIncomplete", answer, got, err)
 		}
