@@ -44,6 +44,7 @@ func openChannel(cfg *config.Config, c config.Channel, log *slog.Logger) (ch del
 	case render.SMS:
 		// After a crash each one held must be looked up at the provider.
 		ch.Prefetch = ch.Workers
+		ch.LookAfter = channel.LookAfter
 		ch.Channel, err = openSMS(cfg, c)
 	default:
 		ch.Channel = channel.NewLog(log)

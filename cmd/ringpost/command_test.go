@@ -220,7 +220,8 @@ func TestTheRulesOfTheREADMEAreRight(t *testing.T) {
 		t.Fatal(err)
 	}
 	head, _, _ := strings.Cut(string(example), "\n[[rule]]")
-	blocks := regexp.MustCompile("(?s)```toml\n(.*?)```").FindAllStringSubmatch(string(readme), -1)
+	_, cookbook, _ := strings.Cut(string(readme), "## Rule cookbook")
+	blocks := regexp.MustCompile("(?s)```toml\n(.*?)```").FindAllStringSubmatch(cookbook, -1)
 	rules := 0
 	for _, b := range blocks {
 		head += "\n" + b[1]

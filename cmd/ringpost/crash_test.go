@@ -18,6 +18,7 @@ import (
 // at a kill may arrive twice, with the same Message-ID; an SMS may not, because
 // it is looked up first.
 func TestNothingAcknowledgedIsLostWhenTheProcessIsKilled(t *testing.T) {
+	t.Parallel()
 	kills := 5
 	if *long {
 		kills = 20
@@ -52,6 +53,29 @@ func (s *scenario) killAndStart() {
 		s.allowRepeats(2 * workers)
 	}
 	s.server.start()
+}
+
+// TestAnSMSThatIsBeingTakenAtAKillIsNotSentAgain kills the service while the API
+// works on requests, which it accepts a second later. The service is back by
+// then, and may not look for the messages before they are there to be found.
+func TestAnSMSThatIsBeingTakenAtAKillIsNotSentAgain(t *testing.T) {
+	t.Parallel()
+	s := newScenario(t, "node: kill -9 while the SMS API works on requests", settings{})
+	var working sync.WaitGroup
+	working.Add(workers)
+	s.smsAPI.begin(func(_ context.Context, step peers.Step, _ string) error {
+		if step == peers.SendSMS {
+			working.Done()
+			<-time.After(time.Second)
+		}
+		return nil
+	})
+	s.start()
+	s.post(workers)
+	working.Wait()
+	s.killAndStart()
+	s.smsAPI.heal()
+	s.settle()
 }
 
 // TestTheSameCallbackFiftyTimesAtOnceIsOneEmail posts one callback over and over:

@@ -12,6 +12,10 @@ import (
 	"ringpost/relay/signalwire"
 )
 
+// LookAfter is how long the provider may take to accept a text message that it
+// was handed, and to list it. It is longer than a request may take.
+const LookAfter = 15 * time.Second
+
 const (
 	// slowDown is how long the channel pauses where the provider asks for a
 	// pause and not for how long.

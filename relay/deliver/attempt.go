@@ -162,10 +162,13 @@ func (l *lane) decide(d *store.Delivery, o *store.Outcome, err error) {
 		o.Unsure = d.Unsure
 	}
 	now := l.now()
+	if channel.ClassOf(err) == channel.OutcomeUnsure {
+		o.NextAttemptAt = now.Add(l.channel.LookAfter)
+	}
 	switch {
 	case now.Before(d.GiveUpAt):
 		o.State = store.Retrying
-		o.NextAttemptAt = now.Add(l.parent.policy.Load().retryIn(d.Attempts + 1))
+		o.NextAttemptAt = later(o.NextAttemptAt, now.Add(l.parent.policy.Load().retryIn(d.Attempts+1)))
 		if e, ok := errors.AsType[*channel.Error](err); ok {
 			o.NextAttemptAt = later(o.NextAttemptAt, now.Add(e.Wait))
 		}

@@ -33,6 +33,11 @@ type Channel struct {
 	Prefetch int           // deliveries held in memory, those being sent included; at least Workers
 	Every    time.Duration // from one send to the next, on all nodes together; 0 does not limit them
 	Domain   string        // the right-hand side of Message-IDs
+
+	// LookAfter is how long after an attempt whose outcome is not known the
+	// provider can say what came of it, where it must be asked before the next
+	// one. Asked sooner, it may be about to accept what it says it has not.
+	LookAfter time.Duration
 }
 
 // Deliverer runs the lanes. Its methods may be called at once.
@@ -59,12 +64,16 @@ func New(ctx context.Context, s *store.Store, m *metrics.Metrics, log *slog.Logg
 	return d
 }
 
-// Configure puts policy and channels in place of those before. A channel that is
+// Configure puts policy and channels in place of those before, and takes up what
+// processes that are gone have left. A channel that is
 // the same as before is left alone. A lane whose channel is replaced finishes
 // what is being sent and gives the rest back.
 // Deliveries that wait for a channel that is not among channels keep waiting,
 // and are given up when their time is over.
 func (d *Deliverer) Configure(ctx context.Context, policy Policy, channels map[string]Channel) error {
+	if err := d.recover(ctx, channels); err != nil {
+		return err
+	}
 	waiting, err := d.store.WaitingChannels(ctx)
 	if err != nil {
 		return err
@@ -165,7 +174,13 @@ func (d *Deliverer) keep() {
 		if err := d.renew(); err != nil && d.stop.Err() == nil {
 			d.log.Error("leases not renewed", "err", err)
 		}
-		if _, err := d.Recover(d.stop); err != nil && d.stop.Err() == nil {
+		d.mu.Lock()
+		channels := make(map[string]Channel)
+		for name, l := range d.lanes {
+			channels[name] = l.channel
+		}
+		d.mu.Unlock()
+		if err := d.recover(d.stop, channels); err != nil && d.stop.Err() == nil {
 			d.log.Error("leases not recovered", "err", err)
 		}
 	}
@@ -193,21 +208,26 @@ func (d *Deliverer) renew() error {
 	return nil
 }
 
-// Recover takes up what was leased to processes that are gone, and returns how
-// many deliveries that were.
-func (d *Deliverer) Recover(ctx context.Context) (n int, err error) {
-	channels, err := d.store.Recover(ctx)
+// recover takes up what was leased to processes that are gone.
+func (d *Deliverer) recover(ctx context.Context, channels map[string]Channel) error {
+	pause := make(map[string]time.Duration)
+	for name, ch := range channels {
+		if ch.LookAfter > 0 {
+			pause[name] = ch.LookAfter
+		}
+	}
+	recovered, err := d.store.Recover(ctx, pause)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	if n = len(channels); n > 0 {
-		d.log.Warn("deliveries that were on their way when a process ended are taken up again", "count", n)
+	if len(recovered) > 0 {
+		d.log.Warn("deliveries that were on their way when a process ended are taken up again", "count", len(recovered))
 	}
-	slices.Sort(channels)
-	for _, name := range slices.Compact(channels) {
+	slices.Sort(recovered)
+	for _, name := range slices.Compact(recovered) {
 		d.Wake(name)
 	}
-	return n, nil
+	return nil
 }
 
 // Slot is room for one delivery in a lane.

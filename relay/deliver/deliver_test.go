@@ -334,11 +334,11 @@ func TestAnUnsureOutcomeIsMarkedForTheNextAttempt(t *testing.T) {
 			}
 			return channel.Unknown(errors.New("the provider cannot tell"))
 		}
-		b := newBench(t, map[string]deliver.Channel{"sms": {Channel: ch, Workers: 1}})
+		b := newBench(t, map[string]deliver.Channel{"sms": {Channel: ch, Workers: 1, LookAfter: 20 * time.Second}})
 		id := b.route("sms", "+15550100001")[0]
-		settle(time.Second)
-		if d := b.wantState(id, store.Retrying); !d.Unsure {
-			t.Errorf("delivery is not unsure after a time-out")
+		settle(19 * time.Second)
+		if d := b.wantState(id, store.Retrying); !d.Unsure || d.Attempts != 1 {
+			t.Errorf("delivery %+v, want one attempt, unsure, until the provider can say what came of it", d)
 		}
 		settle(time.Minute)
 		b.wantState(id, store.Unknown)

@@ -53,7 +53,7 @@ func TestFinishCountsAttempts(t *testing.T) {
 	promise(t, func(t *testing.T, s *store.Store) {
 		d := inState(t, s, store.Sending)
 		for n := 1; n <= 3; n++ {
-			o := store.Outcome{StartedAt: time.Now(), State: store.Retrying, Err: fmt.Sprint("failure ", n), NextAttemptAt: time.Now()}
+			o := store.Outcome{StartedAt: time.Now(), State: store.Retrying, Err: fmt.Sprint("failure ", n), NextAttemptAt: s.Now()}
 			finish(t, s, d, o)
 			d = claim(t, s, "email", 1)[0]
 			check(t, "attempts", d.Attempts, n)
@@ -80,7 +80,7 @@ func TestFinishLeavesADeliveryWhoseLeaseIsLost(t *testing.T) {
 
 		// Another worker takes it over, fails once, and has it again.
 		second := claim(t, s, "email", 1)[0]
-		finish(t, s, second, store.Outcome{StartedAt: time.Now(), State: store.Retrying, Err: "busy", NextAttemptAt: time.Now()})
+		finish(t, s, second, store.Outcome{StartedAt: time.Now(), State: store.Retrying, Err: "busy", NextAttemptAt: s.Now()})
 		third := claim(t, s, "email", 1)[0]
 		finish(t, s, first, late)
 		check(t, "state after another attempt", read(t, s, first.ID).State, store.Sending)
@@ -111,7 +111,7 @@ func TestExpireGivesUpOnlyWhatWaitsAndWhoseTimeIsOver(t *testing.T) {
 		shadow := aDelivery("email", store.Shadow)
 		route(t, s, "RE1", threeDays, young)
 		route(t, s, "RE2", -time.Hour, old, leased, other, shadow)
-		before := time.Now()
+		before := s.Now()
 		expire(t, s, "email", 1)
 		expire(t, s, "email", 0)
 
@@ -122,7 +122,7 @@ func TestExpireGivesUpOnlyWhatWaitsAndWhoseTimeIsOver(t *testing.T) {
 		check(t, "state", got.State, store.Dead)
 		check(t, "last error", got.LastError, "the channel is down")
 		check(t, "attempts", got.Attempts, 0)
-		if got.FinishedAt.Before(before.Truncate(time.Microsecond)) || got.FinishedAt.After(time.Now()) {
+		if got.FinishedAt.Before(before.Truncate(time.Microsecond)) || got.FinishedAt.After(s.Now()) {
 			t.Errorf("finished at %v, want now (%v)", got.FinishedAt, before)
 		}
 	})
@@ -135,7 +135,7 @@ func TestExpireLeavesAnUnsureOneToAPerson(t *testing.T) {
 		recoverAll(t, s, 1)
 		route(t, s, "RE2", -time.Hour, retrying)
 		finish(t, s, retrying, store.Outcome{
-			StartedAt: time.Now(), State: store.Retrying, Err: "connection broke", Unsure: true, NextAttemptAt: time.Now().Add(time.Hour),
+			StartedAt: time.Now(), State: store.Retrying, Err: "connection broke", Unsure: true, NextAttemptAt: s.Now().Add(time.Hour),
 		})
 		expire(t, s, "email", 2)
 		check(t, "state of a recovered one", read(t, s, recovered.ID).State, store.Unknown)

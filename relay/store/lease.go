@@ -22,24 +22,43 @@ const giveBack = `state = CASE WHEN attempts = 0 THEN 'queued' ELSE 'retrying' E
 // channels of those deliveries, one for each. Whether those attempts succeeded
 // is not known. A store that belongs to one process knows that all others are
 // gone; where nodes share it, a node is gone when it has not renewed its leases.
-func (s *Store) Recover(ctx context.Context) (channels []string, err error) {
-	err = s.write(ctx, func(tx *tx) error {
-		channels = nil
-		gone, arg := tx.engine.gone(s.name, s.clock.now())
-		return tx.each(func(rows *sql.Rows) error {
-			var channel string
-			err := rows.Scan(&channel)
-			channels = append(channels, channel)
-			return err
-		}, `
-			UPDATE deliveries SET `+giveBack+`, unsure = 1,
-				last_error = 'the process ended while this may have been on its way'
-			WHERE state = 'sending' AND `+gone+` RETURNING channel`, arg)
+//
+// Deliveries are due as they were, but those of a channel that pause names wait
+// for so long from now.
+func (s *Store) Recover(ctx context.Context, pause map[string]time.Duration) (channels []string, err error) {
+	err = s.write(ctx, func(tx *tx) (err error) {
+		channels, err = s.recover(tx, pause)
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("recover leases: %w", err)
 	}
 	return channels, nil
+}
+
+func (s *Store) recover(tx *tx, pause map[string]time.Duration) (channels []string, err error) {
+	now := s.clock.now()
+	ids := make(map[string][]int64)
+	gone, arg := tx.engine.gone(s.name, now)
+	err = tx.each(func(rows *sql.Rows) error {
+		var id int64
+		var channel string
+		err := rows.Scan(&id, &channel)
+		ids[channel] = append(ids[channel], id)
+		channels = append(channels, channel)
+		return err
+	}, `
+		UPDATE deliveries SET `+giveBack+`, unsure = 1,
+			last_error = 'the process ended while this may have been on its way'
+		WHERE state = 'sending' AND `+gone+` RETURNING id, channel`, arg)
+	for channel, wait := range pause {
+		if err != nil || len(ids[channel]) == 0 {
+			continue
+		}
+		_, err = tx.exec(`UPDATE deliveries SET next_attempt_at = ? WHERE id `+tx.engine.inIDs(),
+			micros(now.Add(wait)), tx.engine.ids(ids[channel]))
+	}
+	return channels, err
 }
 
 // Claim leases the channel's deliveries that are due, oldest first, at most n.

@@ -35,7 +35,7 @@ func retryingAt(t *testing.T, s *store.Store, channel string, due time.Time) int
 
 func TestClaimTakesWhatIsDueOldestFirst(t *testing.T) {
 	promise(t, func(t *testing.T, s *store.Store) {
-		now := time.Now()
+		now := s.Now()
 		second := retryingAt(t, s, "email", now.Add(-2*time.Hour))
 		retryingAt(t, s, "email", now.Add(time.Hour))
 		first := retryingAt(t, s, "email", now.Add(-3*time.Hour))
@@ -212,6 +212,22 @@ func TestRenewKeepsALease(t *testing.T) {
 		checkIDs(t, "Claim()", idsOf(claim(t, s, "email", 9)))
 		finish(t, s, d, store.Outcome{StartedAt: time.Now(), State: store.Delivered})
 		check(t, "state", read(t, s, d.ID).State, store.Delivered)
+	})
+}
+
+func TestRecoverLetsAChannelPause(t *testing.T) {
+	promise(t, func(t *testing.T, s *store.Store) {
+		email := inState(t, s, store.Sending)
+		sms := aDelivery("sms", store.Sending)
+		route(t, s, "RE-sms", threeDays, sms)
+		if err := s.Abandon(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Recover(t.Context(), map[string]time.Duration{"sms": time.Minute}); err != nil {
+			t.Fatal(err)
+		}
+		checkTime(t, "sms is due", read(t, s, sms.ID).NextAttemptAt, s.Now().Add(time.Minute))
+		checkTime(t, "email is due", read(t, s, email.ID).NextAttemptAt, email.NextAttemptAt)
 	})
 }
 

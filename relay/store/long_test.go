@@ -64,7 +64,7 @@ func TestAMillionDeliveriesAreQuickToUse(t *testing.T) {
 			s := openFile(t, file)
 			measureClaims(t, s)
 			measureQueries(t, s)
-			timed(t, 0, "Recover", func() (any, error) { return s.Recover(t.Context()) })
+			timed(t, 0, "Recover", func() (any, error) { return s.Recover(t.Context(), nil) })
 			timed(t, 0, "Expire", func() (any, error) { return s.Expire(t.Context(), "email", "given up") })
 			timed(t, 0, "Remove of 10,000 callbacks", func() (any, error) {
 				return s.Remove(t.Context(), time.Now().Add(-490_000*time.Second))

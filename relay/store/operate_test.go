@@ -16,7 +16,7 @@ func TestRetryMakesADeliveryDueAgain(t *testing.T) {
 			promise(t, func(t *testing.T, s *store.Store) {
 				d := inState(t, s, state)
 				attempts := read(t, s, d.ID).Attempts
-				before := time.Now().Truncate(time.Microsecond)
+				before := s.Now().Truncate(time.Microsecond)
 				if err := s.Retry(t.Context(), d.ID, time.Hour); err != nil {
 					t.Fatalf("Retry(%s) = %v, want nil", state, err)
 				}
@@ -24,7 +24,7 @@ func TestRetryMakesADeliveryDueAgain(t *testing.T) {
 				check(t, "state", got.State, store.Queued)
 				check(t, "attempts", got.Attempts, attempts)
 				check(t, "finished at is zero", got.FinishedAt.IsZero(), true)
-				if got.GiveUpAt.Before(before.Add(time.Hour)) || got.GiveUpAt.After(time.Now().Add(time.Hour)) {
+				if got.GiveUpAt.Before(before.Add(time.Hour)) || got.GiveUpAt.After(s.Now().Add(time.Hour)) {
 					t.Errorf("give up at %v, want an hour from %v", got.GiveUpAt, before)
 				}
 				again := claim(t, s, "email", 9)

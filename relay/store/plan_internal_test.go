@@ -82,7 +82,7 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 		{"waiting channels", func() error { _, err := s.WaitingChannels(ctx); return err }, "deliveries_due (channel>?)"},
 		{"release", func() error { return s.Release(ctx, []int64{1}, "") }, "deliveries_state (state=? AND id=?)"},
 		{"renew", func() error { _, err := s.Renew(ctx, []int64{1}); return err }, "deliveries_state (state=? AND id=?)"},
-		{"recover", func() error { _, err := s.Recover(ctx); return err }, "deliveries_state (state=?)"},
+		{"recover", func() error { _, err := s.Recover(ctx, nil); return err }, "deliveries_state (state=?)"},
 		{"finish", func() error { return s.Finish(ctx, &Delivery{ID: 1}, Outcome{State: Dead}) }, primaryKey},
 		{"expire", func() error { _, err := s.Expire(ctx, "email", ""); return err }, "deliveries_give_up (channel=? AND give_up_at<?)"},
 		{"queue", func() error { _, err := s.Queue(ctx); return err }, "deliveries_state (state=?)"},

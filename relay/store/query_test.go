@@ -29,7 +29,7 @@ func library(t *testing.T, s *store.Store) (all []*store.Delivery) {
 	// States that a delivery comes to only by way of another one.
 	for i, state := range []store.State{store.Delivered, store.Unknown, store.Retrying, store.Delivered} {
 		d := all[i*8+1]
-		finish(t, s, d, store.Outcome{StartedAt: time.Now(), State: state, NextAttemptAt: time.Now()})
+		finish(t, s, d, store.Outcome{StartedAt: time.Now(), State: state, NextAttemptAt: s.Now()})
 		d.State = state
 	}
 	return all
@@ -201,7 +201,7 @@ func TestQueueCountsWhatIsUnfinished(t *testing.T) {
 		expire(t, s, "sms", 2)
 		checkQueue(t, s, 1, 1, 0, first)
 
-		finish(t, s, of[store.Sending], store.Outcome{StartedAt: time.Now(), State: store.Retrying, NextAttemptAt: time.Now()})
+		finish(t, s, of[store.Sending], store.Outcome{StartedAt: time.Now(), State: store.Retrying, NextAttemptAt: s.Now()})
 		checkQueue(t, s, 1, 0, 1, first)
 		claim(t, s, "email", 9)
 		checkQueue(t, s, 0, 2, 0, first)
@@ -224,7 +224,7 @@ func TestQueueCountsWhatIsUnfinished(t *testing.T) {
 			}
 		}
 		checkQueue(t, s, 0, 0, 0, time.Time{})
-		if _, err := s.Remove(ctx, time.Now()); err != nil {
+		if _, err := s.Remove(ctx, s.Now()); err != nil {
 			t.Fatal(err)
 		}
 		checkQueue(t, s, 0, 0, 0, time.Time{})

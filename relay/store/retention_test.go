@@ -43,7 +43,7 @@ func TestRemoveLeavesNothingBehind(t *testing.T) {
 			if err != nil || len(attempts) != 1 {
 				t.Errorf("Delivery() = …, %v, %v, want 1 attempt, nil", attempts, err)
 			}
-			remove(t, s, time.Now(), 1)
+			remove(t, s, s.Now(), 1)
 		}
 	})
 }

@@ -34,9 +34,9 @@ func TestRouteFillsInWhatItStores(t *testing.T) {
 		deliveries := []*store.Delivery{
 			aDelivery("email", store.Queued), aDelivery("email", store.Sending), dead, aDelivery("email", store.Shadow),
 		}
-		before := time.Now()
+		before := s.Now()
 		route(t, s, "RE1", threeDays, deliveries...)
-		after := time.Now()
+		after := s.Now()
 
 		check(t, "callbacks left to route", len(unrouted(t, s, 10)), 0)
 		for i, d := range deliveries {

@@ -41,7 +41,7 @@ func TestACrashLosesNothingThatWasAcknowledged(t *testing.T) {
 	check(t, "callbacks to route", len(unrouted(t, after, 100)), 64)
 	check(t, "what was delivered", *read(t, after, delivered.ID), *read(t, s, delivered.ID))
 	check(t, "what was being sent", read(t, after, first.ID).State, store.Sending)
-	if channels, err := after.Recover(t.Context()); len(channels) != 1 || err != nil {
+	if channels, err := after.Recover(t.Context(), nil); len(channels) != 1 || err != nil {
 		t.Errorf("Recover() = %v, %v, want one channel, nil", channels, err)
 	}
 	again := claim(t, after, "email", 9)

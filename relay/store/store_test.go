@@ -204,7 +204,7 @@ func recoverAll(t testing.TB, s *store.Store, want int) {
 	if err := s.Abandon(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if channels, err := s.Recover(t.Context()); len(channels) != want || err != nil {
+	if channels, err := s.Recover(t.Context(), nil); len(channels) != want || err != nil {
 		t.Errorf("Recover() = %v, %v, want %d channels, nil", channels, err, want)
 	}
 }
