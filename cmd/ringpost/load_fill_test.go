@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	_ "github.com/jackc/pgx/v5/stdlib"
 	_ "modernc.org/sqlite"
 )
 
@@ -21,6 +22,8 @@ func fill(t *testing.T, kind, url string, n int) {
 	switch kind {
 	case "sqlite":
 		fillSQLite(t, strings.TrimPrefix(url, "sqlite:"), n)
+	case "postgres":
+		fillPostgres(t, url, n)
 	default:
 		t.Fatalf("no way to fill a store of kind %q", kind)
 	}
@@ -74,5 +77,52 @@ func fillSQLite(t *testing.T, file string, n int) {
 	defer f.Close()
 	if err := f.Sync(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// postgresRows makes the same rows.
+var postgresRows = []string{
+	`INSERT INTO callbacks (id, account_sid, recording_sid, recording_status, call_sid, recording_url, recording_duration,
+		recording_source, recording_channels, fields, query, received_at, routed_at)
+	SELECT i, 'AC1', 'RE' || lpad((i * 7919 % 99999989)::text, 8, '0'), 'completed', 'CA' || i, 'https://example.com/' || i, 42,
+		'DialVerb', '2', '', '', $2 - ($1 - i) * (172800000000 / $1), $2 - ($1 - i) * (172800000000 / $1)
+	FROM generate_series(1, $1::bigint) AS i`,
+	`INSERT INTO deliveries (id, callback_id, rule, channel, kind, recipient, subject, state, attempts,
+		created_at, next_attempt_at, give_up_at, finished_at)
+	SELECT i, (i + 1) / 2, 'managers get every finished recording', CASE i % 2 WHEN 1 THEN 'email' ELSE 'dead' END,
+		'email', 'r' || i * 7919 % 5003 || '@example.com', 'Call recording, 42s',
+		CASE WHEN i % 4 = 0 THEN 'retrying' WHEN i % 2 = 0 THEN 'queued' WHEN i % 200 = 1 THEN 'dead' ELSE 'delivered' END,
+		CASE WHEN i % 4 = 2 THEN 0 ELSE 1 END, $2 - ($1 * 2 - i) * (86400000000 / $1),
+		CASE WHEN i % 4 = 0 THEN $2 + i * 7919 % 3600 * 1000000 ELSE $2 - ($1 * 2 - i) * (86400000000 / $1) END,
+		$2 + 259200000000, CASE i % 2 WHEN 1 THEN $2::bigint END
+	FROM generate_series(1, $1::bigint * 2) AS i`,
+	`INSERT INTO messages (delivery_id, text, html)
+	SELECT i, repeat('x', 300), repeat('x', 1000) FROM generate_series(1, $1::bigint * 2) AS i WHERE $2::bigint > 0`,
+	`INSERT INTO attempts (delivery_id, number, started_at, took, error)
+	SELECT id, 1, created_at, 1000, '' FROM deliveries WHERE attempts > 0 AND $1::bigint + $2::bigint > 0`,
+}
+
+func fillPostgres(t *testing.T, url string, n int) {
+	t.Helper()
+	db, err := sql.Open("pgx", url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	now := time.Now().UnixMicro()
+	for _, query := range postgresRows {
+		if _, err := db.Exec(query, n, now); err != nil {
+			t.Fatalf("%v: %s", err, query)
+		}
+	}
+	for _, query := range []string{
+		`SELECT setval('callbacks_id_seq', max(id)), 0 FROM callbacks`,
+		`SELECT setval('deliveries_id_seq', max(id)), 0 FROM deliveries`,
+		`VACUUM ANALYZE callbacks, deliveries, messages, attempts`, // as the server does by itself, later
+		`CHECKPOINT`,
+	} {
+		if _, err := db.Exec(query); err != nil {
+			t.Fatalf("%v: %s", err, query)
+		}
 	}
 }
