@@ -83,35 +83,35 @@ func (postgres) mark(t *tx, ids []int64, at int64) (n int64, err error) {
 }
 
 func (postgres) insert(t *tx, deliveries []*Delivery, l lease) error {
-	ids, err := t.ids(`SELECT nextval('deliveries_id_seq') FROM generate_series(1, ?::int)`, len(deliveries))
-	if err != nil {
-		return err
-	}
-	columns, messages := newColumns(len(deliveries)), newColumns(len(deliveries))
+	columns := newColumns(len(deliveries))
 	for i, d := range deliveries {
-		d.ID = ids[i]
-		columns.text(d.Rule, d.Channel, d.Kind, d.To, d.Subject, string(d.State), d.LastError)
-		columns.number(d.ID, d.CallbackID, micros(d.CreatedAt), micros(d.NextAttemptAt), micros(d.GiveUpAt), micros(d.FinishedAt))
-		messages.text(d.Text, d.HTML)
-		messages.number(d.ID)
+		columns.text(d.Rule, d.Channel, d.Kind, d.To, d.Subject, string(d.State), d.LastError, d.Text, d.HTML)
+		columns.number(int64(i), d.CallbackID, micros(d.CreatedAt), micros(d.NextAttemptAt), micros(d.GiveUpAt), micros(d.FinishedAt))
 	}
-	_, err = t.exec(`
-		INSERT INTO deliveries (rule, channel, kind, recipient, subject, state, last_error,
-			id, callback_id, created_at, next_attempt_at, give_up_at, finished_at, owner, lease_until)
-		SELECT rule, channel, kind, recipient, subject, state, last_error,
-			id, callback_id, created_at, next_attempt_at, give_up_at, nullif(finished_at, 0),
-			CASE state WHEN 'sending' THEN ?::text ELSE '' END, CASE state WHEN 'sending' THEN ?::bigint ELSE 0 END
-		FROM unnest(?::text[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[],
-			?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[])
-			AS made (rule, channel, kind, recipient, subject, state, last_error,
-				id, callback_id, created_at, next_attempt_at, give_up_at, finished_at)`,
-		append([]any{l.owner, micros(l.until)}, columns.args()...)...)
-	if err != nil {
+	return t.each(func(rows *sql.Rows) error {
+		var id int64
+		var i int
+		err := rows.Scan(&id, &i)
+		deliveries[i].ID = id
 		return err
-	}
-	_, err = t.exec(`INSERT INTO messages (text, html, delivery_id)
-		SELECT * FROM unnest(?::text[], ?::text[], ?::bigint[])`, messages.args()...)
-	return err
+	}, `
+		WITH made AS MATERIALIZED (
+			SELECT nextval('deliveries_id_seq') AS id, given.*
+			FROM unnest(?::text[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[],
+				?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[])
+				AS given (rule, channel, kind, recipient, subject, state, last_error, text, html,
+					i, callback_id, created_at, next_attempt_at, give_up_at, finished_at)
+		), stored AS (
+			INSERT INTO deliveries (id, callback_id, rule, channel, kind, recipient, subject, state, last_error,
+				created_at, next_attempt_at, give_up_at, finished_at, owner, lease_until)
+			SELECT id, callback_id, rule, channel, kind, recipient, subject, state, last_error,
+				created_at, next_attempt_at, give_up_at, nullif(finished_at, 0),
+				CASE state WHEN 'sending' THEN ?::text ELSE '' END, CASE state WHEN 'sending' THEN ?::bigint ELSE 0 END
+			FROM made
+		), said AS (
+			INSERT INTO messages (delivery_id, text, html) SELECT id, text, html FROM made
+		)
+		SELECT id, i FROM made`, append(columns.args(), l.owner, micros(l.until))...)
 }
 
 func (postgres) finish(t *tx, endings []*ending, owner string) error {
