@@ -1,4 +1,5 @@
-// Package storetest finds the PostgreSQL server that tests may use.
+// Package storetest finds the PostgreSQL server that tests may use, makes servers
+// that they may stop, and puts the way to a server in trouble.
 package storetest
 
 import (
@@ -36,6 +37,18 @@ func Postgres(t testing.TB) string {
 	query.Set("search_path", schema)
 	u.RawQuery = query.Encode()
 	return u.String()
+}
+
+// Connect returns a connection to the server of that URL, for what a store does
+// not do.
+func Connect(t testing.TB, server string) *pgx.Conn {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), server)
+	if err != nil {
+		t.Fatalf("connect to PostgreSQL: %v", err)
+	}
+	t.Cleanup(func() { conn.Close(context.Background()) })
+	return conn
 }
 
 // execute runs one statement over a connection of its own.

@@ -1,0 +1,238 @@
+package storetest
+
+import (
+	"bytes"
+	"errors"
+	"net"
+	"net/url"
+	"sync"
+	"testing"
+)
+
+// Proxy stands before a PostgreSQL server and puts the way to it in trouble. Its
+// methods may be called at once.
+type Proxy struct {
+	t      testing.TB
+	target string // host:port of the server
+	addr   string // of the proxy
+
+	mu       sync.Mutex
+	listener net.Listener // nil while nobody listens
+	pairs    map[*pair]bool
+	hangUp   bool
+	thawed   chan struct{} // closed while bytes pass
+	cut      CommitCut
+	cuts     int // that [Proxy.CutCommits] has made
+	serving  sync.WaitGroup
+}
+
+// CommitCut is when a connection is cut over which a COMMIT goes.
+type CommitCut int
+
+const (
+	NoCut        CommitCut = iota
+	BeforeCommit           // the server never hears of it
+	AfterCommit            // the client never hears that it was done
+)
+
+// pair is a client's connection and the one to the server.
+type pair struct {
+	client, server net.Conn
+	commit         []byte // how the client calls its prepared COMMIT
+}
+
+func (p *pair) close() {
+	p.client.Close()
+	p.server.Close()
+}
+
+// NewProxy starts a proxy before the server of that URL, and returns the URL
+// that leads through it.
+func NewProxy(t testing.TB, server string) (p *Proxy, through string) {
+	t.Helper()
+	u, err := url.Parse(server)
+	if err != nil {
+		t.Fatal("a proxy wants a server's URL")
+	}
+	p = &Proxy{t: t, target: u.Host, addr: "127.0.0.1:0", pairs: make(map[*pair]bool), thawed: make(chan struct{})}
+	close(p.thawed)
+	p.Restore()
+	t.Cleanup(func() {
+		p.Refuse()
+		p.thaw()
+		p.serving.Wait()
+	})
+	u.Host = p.addr
+	return p, u.String()
+}
+
+// Cut breaks all connections. New ones are taken.
+func (p *Proxy) Cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.pairs {
+		c.close()
+	}
+}
+
+// Refuse breaks all connections and refuses new ones, as where no server runs.
+func (p *Proxy) Refuse() {
+	p.mu.Lock()
+	if p.listener != nil {
+		p.listener.Close()
+		p.listener = nil
+	}
+	p.mu.Unlock()
+	p.Cut()
+}
+
+// HangUp breaks all connections, and new ones once they are made, as a port
+// forwarder does whose server does not run.
+func (p *Proxy) HangUp() {
+	p.mu.Lock()
+	p.hangUp = true
+	p.mu.Unlock()
+	p.Cut()
+}
+
+// Freeze passes nothing on, and breaks nothing, as a network does that loses
+// every packet.
+func (p *Proxy) Freeze() {
+	p.mu.Lock()
+	p.thawed = make(chan struct{})
+	p.mu.Unlock()
+}
+
+// Restore ends what Refuse, HangUp and Freeze have begun.
+func (p *Proxy) Restore() {
+	p.thaw()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.hangUp = false
+	if p.listener != nil {
+		return
+	}
+	l, err := net.Listen("tcp", p.addr)
+	if err != nil {
+		p.t.Errorf("the proxy cannot listen: %v", err)
+		return
+	}
+	p.listener, p.addr = l, l.Addr().String()
+	p.serving.Go(func() { p.serve(l) })
+}
+
+func (p *Proxy) thaw() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	select {
+	case <-p.thawed:
+	default:
+		close(p.thawed)
+	}
+}
+
+// CutCommits cuts every connection over which a COMMIT goes from now on, and
+// returns how many were cut since it was called before.
+func (p *Proxy) CutCommits(when CommitCut) (cuts int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	cuts, p.cuts, p.cut = p.cuts, 0, when
+	return cuts
+}
+
+// Connections returns how many connections are open.
+func (p *Proxy) Connections() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.pairs)
+}
+
+func (p *Proxy) serve(l net.Listener) {
+	for {
+		client, err := l.Accept()
+		if err != nil {
+			return
+		}
+		p.mu.Lock()
+		hangUp := p.hangUp
+		p.mu.Unlock()
+		if hangUp {
+			client.Close()
+			continue
+		}
+		p.serving.Go(func() { p.connect(client) })
+	}
+}
+
+func (p *Proxy) connect(client net.Conn) {
+	server, err := net.Dial("tcp", p.target)
+	if err != nil {
+		client.Close()
+		return
+	}
+	c := &pair{client: client, server: server}
+	p.mu.Lock()
+	p.pairs[c] = true
+	p.mu.Unlock()
+	var passing sync.WaitGroup
+	passing.Go(func() { p.pass(c, client, server, p.request) })
+	passing.Go(func() { p.pass(c, server, client, p.answer) })
+	passing.Wait()
+	p.mu.Lock()
+	delete(p.pairs, c)
+	p.mu.Unlock()
+}
+
+// errCut means that a connection is to be cut in place of passing something on.
+var errCut = errors.New("cut")
+
+// pass passes on what comes from one side, until either has closed.
+func (p *Proxy) pass(c *pair, from, to net.Conn, look func(*pair, []byte) error) {
+	defer c.close()
+	buffer := make([]byte, 64<<10)
+	for {
+		n, err := from.Read(buffer)
+		if n > 0 {
+			p.mu.Lock()
+			thawed := p.thawed
+			p.mu.Unlock()
+			<-thawed
+			if look(c, buffer[:n]) != nil {
+				return
+			}
+			if _, err := to.Write(buffer[:n]); err != nil {
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// request looks at what a client sends. What it prepares and runs comes in one
+// piece each, since it waits for the answers.
+func (p *Proxy) request(c *pair, b []byte) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if name, _, found := bytes.Cut(b, []byte("\x00COMMIT\x00")); found && len(name) > 5 { // 'P', length, name
+		c.commit = append([]byte("\x00"), name[5:]...)
+		c.commit = append(c.commit, 0)
+	}
+	if p.cut == BeforeCommit && len(c.commit) > 0 && bytes.Contains(b, c.commit) {
+		p.cuts++
+		return errCut
+	}
+	return nil
+}
+
+// answer looks at what the server sends.
+func (p *Proxy) answer(_ *pair, b []byte) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cut == AfterCommit && bytes.Contains(b, []byte("COMMIT\x00")) {
+		p.cuts++
+		return errCut
+	}
+	return nil
+}
