@@ -16,6 +16,9 @@ type engine interface {
 	ids(ids []int64) any
 	// inIDs is the condition that what stands before it is among ids.
 	inIDs() string
+	// lock ends a query for rows that are then to be changed, whatever others are
+	// doing to them: it waits for those.
+	lock() string
 	// skipLocked ends a query for rows that others may be changing, which are
 	// then left to them.
 	skipLocked() string

@@ -64,7 +64,7 @@ func (s *Store) Expire(ctx context.Context, channel, reason string) (n int64, er
 				WHERE id IN (
 					SELECT id FROM deliveries
 					WHERE channel = ? AND `+waiting+` AND give_up_at <= ?
-					ORDER BY give_up_at LIMIT ?)`, now, storable(reason), channel, now, expireBatch)
+					ORDER BY give_up_at LIMIT ? `+tx.engine.skipLocked()+`)`, now, storable(reason), channel, now, expireBatch)
 			return err
 		})
 		if err != nil {

@@ -88,10 +88,11 @@ func (s *Store) change(ctx context.Context, op string, id int64, from []State,
 	return *refused
 }
 
-// state returns the delivery's state, empty where there is no such delivery.
+// state returns the delivery's state, empty where there is no such delivery, and
+// keeps others from changing it.
 func (t *tx) state(id int64) (state State, err error) {
 	err = t.each(func(rows *sql.Rows) error { return rows.Scan(&state) },
-		`SELECT state FROM deliveries WHERE id = ?`, id)
+		`SELECT state FROM deliveries WHERE id = ? `+t.engine.lock(), id)
 	return state, err
 }
 

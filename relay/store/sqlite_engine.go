@@ -11,7 +11,8 @@ type sqlite struct{}
 func (sqlite) begin() string            { return "BEGIN IMMEDIATE" }
 func (sqlite) bind(query string) string { return query }
 func (sqlite) inIDs() string            { return "IN (SELECT value FROM json_each(?))" }
-func (sqlite) skipLocked() string       { return "" } // there is one writer
+func (sqlite) lock() string             { return "" } // there is one writer
+func (sqlite) skipLocked() string       { return "" }
 func (sqlite) depth() string            { return "SELECT state, depth FROM waiting" }
 
 // gone is any other: there is one process, which keeps what it has.
