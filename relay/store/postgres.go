@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"time"
@@ -112,13 +113,15 @@ func await(ctx context.Context, db *sql.DB, log *slog.Logger) error {
 }
 
 // awaitable reports whether a server that answers so may take connections soon:
-// it starts or stops (class 57), or has too many (53300), or is not there.
+// it starts or stops (class 57), or has too many (53300), or is not there. Port
+// forwarders and load balancers take connections for it meanwhile, and hang up.
 func awaitable(err error) bool {
 	if refusal, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return refusal.Code[:2] == "57" || refusal.Code == "53300"
 	}
 	_, unreachable := errors.AsType[net.Error](err)
-	return unreachable || errors.Is(err, context.DeadlineExceeded)
+	return unreachable || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) ||
+		errors.Is(err, context.DeadlineExceeded)
 }
 
 // ask sets c by the server's clock.

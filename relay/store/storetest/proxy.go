@@ -22,7 +22,7 @@ type Proxy struct {
 	hangUp   bool
 	thawed   chan struct{} // closed while bytes pass
 	cut      CommitCut
-	cuts     int // that [Proxy.CutCommits] has made
+	cuts     int // commits still to be cut
 	serving  sync.WaitGroup
 }
 
@@ -30,9 +30,8 @@ type Proxy struct {
 type CommitCut int
 
 const (
-	NoCut        CommitCut = iota
-	BeforeCommit           // the server never hears of it
-	AfterCommit            // the client never hears that it was done
+	BeforeCommit CommitCut = iota // the server never hears of it
+	AfterCommit                   // the client never hears that it was done
 )
 
 // pair is a client's connection and the one to the server.
@@ -63,6 +62,9 @@ func NewProxy(t testing.TB, server string) (p *Proxy, through string) {
 		p.serving.Wait()
 	})
 	u.Host = p.addr
+	query := u.Query()
+	query.Set("sslmode", "disable") // or the proxy would see no COMMIT
+	u.RawQuery = query.Encode()
 	return p, u.String()
 }
 
@@ -131,13 +133,13 @@ func (p *Proxy) thaw() {
 	}
 }
 
-// CutCommits cuts every connection over which a COMMIT goes from now on, and
-// returns how many were cut since it was called before.
-func (p *Proxy) CutCommits(when CommitCut) (cuts int) {
+// CutCommits cuts the connections over which the next n COMMITs go. It returns how
+// many of those that it was asked for before were not.
+func (p *Proxy) CutCommits(when CommitCut, n int) (uncut int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	cuts, p.cuts, p.cut = p.cuts, 0, when
-	return cuts
+	uncut, p.cut, p.cuts = p.cuts, when, n
+	return uncut
 }
 
 // Connections returns how many connections are open.
@@ -219,8 +221,8 @@ func (p *Proxy) request(c *pair, b []byte) error {
 		c.commit = append([]byte("\x00"), name[5:]...)
 		c.commit = append(c.commit, 0)
 	}
-	if p.cut == BeforeCommit && len(c.commit) > 0 && bytes.Contains(b, c.commit) {
-		p.cuts++
+	if p.cuts > 0 && p.cut == BeforeCommit && len(c.commit) > 0 && bytes.Contains(b, c.commit) {
+		p.cuts--
 		return errCut
 	}
 	return nil
@@ -230,8 +232,8 @@ func (p *Proxy) request(c *pair, b []byte) error {
 func (p *Proxy) answer(_ *pair, b []byte) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.cut == AfterCommit && bytes.Contains(b, []byte("COMMIT\x00")) {
-		p.cuts++
+	if p.cuts > 0 && p.cut == AfterCommit && bytes.Contains(b, []byte("COMMIT\x00")) {
+		p.cuts--
 		return errCut
 	}
 	return nil
