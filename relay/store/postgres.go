@@ -65,6 +65,10 @@ func openServer(ctx context.Context, config *pgx.ConnConfig, w *sql.DB, log *slo
 	if err := await(ctx, w, log); err != nil {
 		return nil, err
 	}
+	schema, err := schemaOf(ctx, w)
+	if err != nil {
+		return nil, err
+	}
 	// Nodes that start at once take turns.
 	turns, err := lock.NewPostgresSessionLocker()
 	if err != nil {
@@ -82,9 +86,7 @@ func openServer(ctx context.Context, config *pgx.ConnConfig, w *sql.DB, log *slo
 	r.SetMaxIdleConns(readers)
 	s := newStore(postgres{}, c, newSession(w, postgres{}, patience), r, nil)
 	s.router = newSession(w, postgres{}, patience)
-	if s.bell, err = hang(ctx, r, s.name); err != nil {
-		return nil, errors.Join(err, s.reader.Close(), s.writer.close())
-	}
+	s.bell = hang(schema, s.name)
 	s.bell.start(config, s, log)
 	s.close = func() error {
 		s.bell.close()
@@ -93,6 +95,18 @@ func openServer(ctx context.Context, config *pgx.ConnConfig, w *sql.DB, log *slo
 		return s.router.close()
 	}
 	return s, nil
+}
+
+// schemaOf returns the schema in which db finds its tables.
+func schemaOf(ctx context.Context, db *sql.DB) (string, error) {
+	var schema sql.NullString
+	if err := db.QueryRowContext(ctx, `SELECT current_schema()`).Scan(&schema); err != nil {
+		return "", fmt.Errorf("find the schema: %w", err)
+	}
+	if !schema.Valid {
+		return "", errors.New("the search_path leads to no schema: create it first, or name one that there is")
+	}
+	return schema.String, nil
 }
 
 // await returns once the server answers. That it is not there, or not yet, is

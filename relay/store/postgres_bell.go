@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -29,14 +28,10 @@ type bell struct {
 	done sync.WaitGroup
 }
 
-// hang hangs up the bell of the schema that db uses.
-func hang(ctx context.Context, db *sql.DB, node string) (*bell, error) {
-	var schema string
-	if err := db.QueryRowContext(ctx, `SELECT current_schema()`).Scan(&schema); err != nil {
-		return nil, fmt.Errorf("find the schema: %w", err)
-	}
+// hang hangs up the bell of a schema.
+func hang(schema, node string) *bell {
 	name := "ringpost_" + schema
-	return &bell{name: name[:min(len(name), maxName)], node: node, rung: make(chan string, maxRung)}, nil
+	return &bell{name: name[:min(len(name), maxName)], node: node, rung: make(chan string, maxRung)}
 }
 
 // start begins to listen, and to keep the clock by the server's.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -89,10 +90,17 @@ func TestOpenWaitsNoLongerThanItsContext(t *testing.T) {
 
 // TestARefusalIsSaidAtOnceAndNamesNoPassword opens what waiting does not mend.
 func TestARefusalIsSaidAtOnceAndNamesNoPassword(t *testing.T) {
-	storetest.Postgres(t)
-	const server = "127.0.0.1:5432"
+	u, err := url.Parse(storetest.Postgres(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := u.Host
+	none := *u
+	none.Path = "none"
+	nowhere := *u
+	nowhere.RawQuery = "search_path=ringpost_none"
 	for name, c := range map[string]struct{ url, want string }{
-		"no such database":    {"postgres://postgres:s3cret@" + server + "/none", "does not exist"},
+		"no such database":    {none.String(), "does not exist"},
 		"no such user":        {"postgres://nobody:s3cret@" + server + "/postgres", "nobody"},
 		"a slash":             {"postgres://kim:s3cret/more@" + server + "/postgres", "open store"},
 		"a hash":              {"postgres://kim:s3cret#more@" + server + "/postgres", "open store"},
@@ -101,7 +109,7 @@ func TestARefusalIsSaidAtOnceAndNamesNoPassword(t *testing.T) {
 		"a setting":           {"postgres://kim:s3cret@" + server + "/postgres?sslmode=never", "sslmode"},
 		"in the query":        {"postgres://kim@" + server + "/postgres?password=s3cret&sslmode=never", "sslmode"},
 		"a port":              {"postgres://kim:s3cret@127.0.0.1:x/postgres", "open store"},
-		"a schema of nothing": {"postgres://postgres:s3cret@" + server + "/postgres?search_path=ringpost_none", "schema"},
+		"a schema of nothing": {nowhere.String(), "schema"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, err := store.Open(within(t, patient), c.url, new(logged).logger())
