@@ -49,6 +49,8 @@ func (b *bell) close() {
 
 // ring tells the other nodes of work for a channel, or to be routed.
 func (b *bell) ring(ctx context.Context, db *sql.DB, channel string) error {
+	ctx, cancel := context.WithTimeout(ctx, readTime)
+	defer cancel()
 	_, err := db.ExecContext(ctx, `SELECT pg_notify($1, $2)`, b.name, b.node+" "+channel)
 	return err
 }

@@ -122,3 +122,40 @@ func TestAConnectionCutAtACommitNeitherLosesNorDoublesACallback(t *testing.T) {
 		})
 	}
 }
+
+// TestAServerThatAnswersNoQueryHoldsNobodyUp freezes the connections: what reads
+// without a deadline of its own must end all the same.
+func TestAServerThatAnswersNoQueryHoldsNobodyUp(t *testing.T) {
+	s, proxy := behindAProxy(t)
+	route(t, s, "RE1", threeDays, aDelivery("email", store.Queued))
+	proxy.Freeze()
+	var asking sync.WaitGroup
+	for name, ask := range map[string]func() error{
+		"NextDue":         func() error { _, err := s.NextDue(context.Background(), "email"); return err },
+		"WaitingChannels": func() error { _, err := s.WaitingChannels(context.Background()); return err },
+		"Ring":            func() error { return s.Ring(context.Background(), "email") },
+		"Claim":           func() error { _, err := s.Claim(context.Background(), "email", 1); return err },
+		"Route": func() error {
+			_, err := s.Route(context.Background(), 1, threeDays, func(store.Stored) []*store.Delivery { return nil })
+			return err
+		},
+	} {
+		asking.Go(func() {
+			start := time.Now()
+			err := ask()
+			t.Logf("%s = %v after %v", name, err, time.Since(start))
+			if err == nil {
+				t.Errorf("%s() = nil, want an error", name)
+			}
+		})
+	}
+	answered := make(chan struct{})
+	go func() { asking.Wait(); close(answered) }()
+	select {
+	case <-answered:
+	case <-time.After(2 * patient):
+		t.Errorf("not all were answered within %v", 2*patient)
+	}
+	proxy.Restore()
+	asking.Wait()
+}

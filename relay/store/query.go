@@ -247,8 +247,14 @@ func (s *Store) WaitingChannels(ctx context.Context) ([]string, error) {
 	}
 }
 
+// readTime bounds one query. A network that loses everything would hold up
+// whoever asks for a quarter of an hour.
+const readTime = 10 * time.Second
+
 // read returns what scan makes of each row that a query finds, beside the writer.
 func read[T any](ctx context.Context, s *Store, scan func(*sql.Rows) (T, error), query string, args ...any) ([]T, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTime)
+	defer cancel()
 	rows, err := s.reader.QueryContext(ctx, s.engine.bind(query), args...)
 	if err != nil {
 		return nil, err
