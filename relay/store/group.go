@@ -125,9 +125,9 @@ func (c *committer) settle(group []*write) {
 	if err != nil && c.session.broken() {
 		err = c.commit(group)
 	}
-	alone := err != nil && len(group) > 1 && !c.session.broken()
+	alone := err != nil && len(group) > 1
 	for _, w := range group {
-		if alone {
+		if alone && !c.session.broken() { // else the rest would wait for the database one by one
 			err = c.commit([]*write{w})
 		}
 		w.result <- err
