@@ -122,13 +122,17 @@ func (c *committer) letOthersQueue() {
 // committed all the same.
 func (c *committer) settle(group []*write) {
 	err := c.commit(group)
-	if err != nil && c.session.broken() {
+	again := err != nil && c.session.broken()
+	if again {
 		err = c.commit(group)
 	}
 	alone := err != nil && len(group) > 1
 	for _, w := range group {
 		if alone && !c.session.broken() { // else the rest would wait for the database one by one
 			err = c.commit([]*write{w})
+		}
+		if again && w.add != nil {
+			w.add.stored = true // by the first try, if not before
 		}
 		w.result <- err
 	}

@@ -159,3 +159,19 @@ func TestAServerThatAnswersNoQueryHoldsNobodyUp(t *testing.T) {
 	proxy.Restore()
 	asking.Wait()
 }
+
+// TestACallbackThatIsCommittedUnheardIsRoutedAtOnce cuts the connection once the
+// server has done the COMMIT: the second try finds the callback there.
+func TestACallbackThatIsCommittedUnheardIsRoutedAtOnce(t *testing.T) {
+	s, proxy := behindAProxy(t)
+	add(t, s, "RE1")
+	<-s.Added()
+	proxy.CutCommits(storetest.AfterCommit, 1)
+	_, err := s.Add(within(t, patient), aCallback("RE2"))
+	check(t, "callbacks", len(unrouted(t, s, 9)), 2)
+	select {
+	case <-s.Added():
+	default:
+		t.Errorf("Add() = %v: nobody is told that there is a callback to route", err)
+	}
+}
