@@ -25,15 +25,16 @@ const giveBack = `state = CASE WHEN attempts = 0 THEN 'queued' ELSE 'retrying' E
 //
 // Deliveries are due as they were, but those of a channel that pause names wait
 // for so long from now.
-func (s *Store) Recover(ctx context.Context, pause map[string]time.Duration) (channels []string, err error) {
-	err = s.write(ctx, func(tx *tx) (err error) {
-		channels, err = s.recover(tx, pause)
+func (s *Store) Recover(ctx context.Context, pause map[string]time.Duration) ([]string, error) {
+	channels := new([]string) // of the writer, even where ctx has ended
+	err := s.write(ctx, func(tx *tx) (err error) {
+		*channels, err = s.recover(tx, pause)
 		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("recover leases: %w", err)
 	}
-	return channels, nil
+	return *channels, nil
 }
 
 func (s *Store) recover(tx *tx, pause map[string]time.Duration) (channels []string, err error) {
@@ -110,9 +111,10 @@ func (s *Store) NextDue(ctx context.Context, channel string) (time.Time, error) 
 
 // Renew extends the leases of those of the deliveries that are still this
 // process's for another [Lease], and returns which those are.
-func (s *Store) Renew(ctx context.Context, ids []int64) (kept []int64, err error) {
-	err = s.write(ctx, func(tx *tx) (err error) {
-		kept, err = tx.ids(`UPDATE deliveries SET lease_until = ?
+func (s *Store) Renew(ctx context.Context, ids []int64) ([]int64, error) {
+	kept := new([]int64)
+	err := s.write(ctx, func(tx *tx) (err error) {
+		*kept, err = tx.ids(`UPDATE deliveries SET lease_until = ?
 			WHERE id `+tx.engine.inIDs()+` AND `+mine+` RETURNING id`,
 			micros(s.clock.now().Add(Lease)), tx.engine.ids(ids), s.name)
 		return err
@@ -120,7 +122,7 @@ func (s *Store) Renew(ctx context.Context, ids []int64) (kept []int64, err error
 	if err != nil {
 		return nil, fmt.Errorf("renew leases: %w", err)
 	}
-	return kept, nil
+	return *kept, nil
 }
 
 // mine is the condition that a delivery is leased to the process of that name.

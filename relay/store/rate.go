@@ -13,13 +13,14 @@ const maxBooked = 1024
 
 // Book returns when the channel's next message may be sent, where one may be
 // every so often, for all nodes together.
-func (s *Store) Book(ctx context.Context, channel string, every time.Duration) (at time.Time, err error) {
-	err = s.write(ctx, func(tx *tx) error {
+func (s *Store) Book(ctx context.Context, channel string, every time.Duration) (time.Time, error) {
+	at := new(time.Time)
+	err := s.write(ctx, func(tx *tx) error {
 		now, step := micros(s.clock.now()), every.Microseconds()
 		return tx.each(func(rows *sql.Rows) error {
 			var next int64
 			err := rows.Scan(&next)
-			at = fromMicros(next - step)
+			*at = fromMicros(next - step)
 			return err
 		}, `
 			INSERT INTO rates (channel, next_at) VALUES (?, ?)
@@ -31,5 +32,5 @@ func (s *Store) Book(ctx context.Context, channel string, every time.Duration) (
 	if err != nil {
 		return time.Time{}, fmt.Errorf("book a time for channel %q: %w", channel, err)
 	}
-	return at, nil
+	return *at, nil
 }
