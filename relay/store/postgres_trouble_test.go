@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -97,6 +98,8 @@ func TestAConnectionCutAtACommitNeitherLosesNorDoublesACallback(t *testing.T) {
 						mu.Lock()
 						acknowledged[recording] = true
 						mu.Unlock()
+					} else if strings.Contains(err.Error(), "\n") {
+						t.Errorf("Add() = %q, want the error and not what follows from it", err)
 					}
 				})
 			}
@@ -173,5 +176,28 @@ func TestACallbackThatIsCommittedUnheardIsRoutedAtOnce(t *testing.T) {
 	case <-s.Added():
 	default:
 		t.Errorf("Add() = %v: nobody is told that there is a callback to route", err)
+	}
+}
+
+func TestANodeThatWasCutOffHearsTheOthersAgain(t *testing.T) {
+	server := storetest.Postgres(t)
+	proxy, url := storetest.NewProxy(t, server)
+	rings, hears := openAt(t, server), openAt(t, url)
+	for range 2 {
+		eventually(t, "the node hears the other", func() bool {
+			if err := rings.Ring(t.Context(), "email"); err != nil {
+				t.Errorf("Ring() = %v", err)
+			}
+			select {
+			case <-hears.Rung():
+				return true
+			default:
+				return false
+			}
+		})
+		for len(hears.Rung()) > 0 {
+			<-hears.Rung()
+		}
+		proxy.Cut()
 	}
 }

@@ -48,13 +48,13 @@ func (s *session) transact(do func(*tx) error) error {
 	}
 	tx := &tx{s, ctx}
 	if _, err := tx.exec(s.engine.begin()); err != nil {
-		return errors.Join(fmt.Errorf("begin: %w", err), s.mend(ctx))
+		return tx.undo(fmt.Errorf("begin: %w", err))
 	}
 	if err := do(tx); err != nil {
-		return errors.Join(err, tx.rollback(), s.mend(ctx))
+		return tx.undo(err)
 	}
 	if _, err := tx.exec("COMMIT"); err != nil {
-		return errors.Join(fmt.Errorf("commit: %w", err), tx.rollback(), s.mend(ctx))
+		return tx.undo(fmt.Errorf("commit: %w", err))
 	}
 	return nil
 }
@@ -62,14 +62,6 @@ func (s *session) transact(do func(*tx) error) error {
 // broken reports whether the last transaction failed because the connection
 // did.
 func (s *session) broken() bool { return s.conn == nil }
-
-// mend drops a connection that does not work any more.
-func (s *session) mend(ctx context.Context) error {
-	if s.conn.PingContext(ctx) == nil {
-		return nil
-	}
-	return s.close()
-}
 
 // close closes the connection and its statements. SQLite keeps a connection, its
 // files and its locks until the statements are closed.
@@ -141,6 +133,17 @@ func (t *tx) ids(query string, args ...any) (found []int64, err error) {
 		return err
 	}, query, args...)
 	return found, err
+}
+
+// undo ends a transaction that failed with err. A connection that does not work
+// any more is dropped; what fails then says nothing that err does not.
+func (t *tx) undo(err error) error {
+	rollback := t.rollback()
+	if t.conn.PingContext(t.ctx) == nil {
+		return errors.Join(err, rollback)
+	}
+	_ = t.close()
+	return err
 }
 
 // rollback ends the transaction without its writes. SQLite has rolled back by
