@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -190,7 +191,7 @@ func TestAKilledNodesWorkIsDoneByTheOthers(t *testing.T) {
 }
 
 // TestNodesWaitForADatabaseThatIsNotThereYet starts nodes before their database.
-// One that is told to stop meanwhile stops.
+// One that is told to stop meanwhile stops, and nothing has failed.
 func TestNodesWaitForADatabaseThatIsNotThereYet(t *testing.T) {
 	proxy, url := storetest.NewProxy(t, storetest.Postgres(t))
 	t.Parallel()
@@ -198,14 +199,22 @@ func TestNodesWaitForADatabaseThatIsNotThereYet(t *testing.T) {
 	c := newCluster(t, "nodes: start before the database", settings{}, url, url)
 	waits := func(s *server) bool { return strings.Contains(tail(s.file("log"), 100), "waiting for the database") }
 	stops := newServerOn(t, t.TempDir(), url, c.config(settings{}))
-	starting := make(chan error)
-	go func() { starting <- stops.tryStart() }()
-	eventually(t, "a node waits for the database", patience, func() bool { return waits(stops) })
-	if err := stops.command.Process.Signal(syscall.SIGTERM); err != nil {
+	log, err := os.Create(stops.file("log"))
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := <-starting; err == nil || !strings.Contains(err.Error(), "exited") {
-		t.Errorf("a node that was told to stop while it waits: %v, want it to exit", err)
+	defer log.Close()
+	stopping := stops.serve(t.Context())
+	stopping.Stderr = log
+	if err := stopping.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a node waits for the database", patience, func() bool { return waits(stops) })
+	if err := stopping.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := stopping.Wait(); err != nil {
+		t.Errorf("a node that was told to stop while it waits exited with %v, want 0\n%s", err, tail(stops.file("log"), 5))
 	}
 	go func() {
 		for !waits(c.nodes[0]) {

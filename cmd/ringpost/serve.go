@@ -38,6 +38,10 @@ is being sent, and exits. SIGHUP reloads the configuration.`,
 				Level:   level,
 				Version: versionName(),
 			})
+			if err != nil && cmd.Context().Err() != nil {
+				log.Info("stopped before it was started", "err", err)
+				return nil
+			}
 			if err != nil {
 				return err
 			}
