@@ -16,6 +16,7 @@ import (
 // TestWritesThatAreTriedAloneDoNotWaitForTheDatabaseOneByOne loses the database
 // while the writes of a group that failed are tried one after the other.
 func TestWritesThatAreTriedAloneDoNotWaitForTheDatabaseOneByOne(t *testing.T) {
+	t.Parallel()
 	proxy, url := storetest.NewProxy(t, storetest.Postgres(t))
 	s, err := Open(t.Context(), url, slog.New(slog.DiscardHandler))
 	if err != nil {

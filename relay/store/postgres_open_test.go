@@ -48,6 +48,7 @@ var troubles = []struct {
 func TestOpenWaitsForAServerThatIsNotThereYet(t *testing.T) {
 	for _, c := range troubles {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			proxy, url := storetest.NewProxy(t, storetest.Postgres(t))
 			c.begin(proxy)
 			var log logged

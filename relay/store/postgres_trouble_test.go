@@ -48,6 +48,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 func TestAServerThatGoesAwayIsAnErrorAndNoHealthUntilItIsBack(t *testing.T) {
 	for _, c := range troubles {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			s, proxy := behindAProxy(t)
 			add(t, s, "RE1")
 			c.begin(proxy)
@@ -129,6 +130,7 @@ func TestAConnectionCutAtACommitNeitherLosesNorDoublesACallback(t *testing.T) {
 // TestAServerThatAnswersNoQueryHoldsNobodyUp freezes the connections: what reads
 // without a deadline of its own must end all the same.
 func TestAServerThatAnswersNoQueryHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
 	s, proxy := behindAProxy(t)
 	route(t, s, "RE1", threeDays, aDelivery("email", store.Queued))
 	proxy.Freeze()
