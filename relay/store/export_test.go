@@ -20,3 +20,7 @@ func (s *Store) Age(ctx context.Context, by time.Duration) error {
 		return err
 	})
 }
+
+// TakeTurn is the statement with which nodes take turns to bring a schema up to
+// date.
+const TakeTurn = takeTurn

@@ -249,6 +249,38 @@ func TestThreeNodesThatOpenAnEmptySchemaAtOnceAllGetTheTables(t *testing.T) {
 	check(t, "callbacks", len(unrouted(t, openAt(t, url), 9)), 3)
 }
 
+// TestNodesThatOpenAtOnceWaitForEachOtherAndNoLonger has another node in the middle
+// of the migrations.
+func TestNodesThatOpenAtOnceWaitForEachOtherAndNoLonger(t *testing.T) {
+	url, another := storetest.Postgres(t), storetest.Postgres(t)
+	conn, watch := storetest.Connect(t, url), storetest.Connect(t, url)
+	if _, err := conn.Exec(t.Context(), store.TakeTurn); err != nil {
+		t.Fatal(err)
+	}
+	openAt(t, another) // which has turns of its own
+	opened := make(chan error)
+	go func() {
+		s, err := store.Open(t.Context(), url, slog.New(slog.DiscardHandler))
+		if err == nil {
+			err = s.Close()
+		}
+		opened <- err
+	}()
+	eventually(t, "the server has it wait for the other", func() bool {
+		var waiting int
+		err := watch.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE $1 = ANY(pg_blocking_pids(pid))`,
+			int32(conn.PgConn().PID())).Scan(&waiting)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return waiting > 0
+	})
+	conn.Close(t.Context())
+	if err := <-opened; err != nil {
+		t.Errorf("Open() = %v, want nil once it is its turn", err)
+	}
+}
+
 func TestRingWakesTheOtherNodeAndNotItself(t *testing.T) {
 	both := nodes(t, 2)
 	heard := func(s *store.Store, other *store.Store) {

@@ -14,7 +14,6 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
-	"github.com/pressly/goose/v3/lock"
 )
 
 const (
@@ -69,12 +68,7 @@ func openServer(ctx context.Context, config *pgx.ConnConfig, w *sql.DB, log *slo
 	if err != nil {
 		return nil, err
 	}
-	// Nodes that start at once take turns.
-	turns, err := lock.NewPostgresSessionLocker()
-	if err != nil {
-		return nil, err
-	}
-	if err := migrate(ctx, goose.DialectPostgres, w, goose.WithSessionLocker(turns)); err != nil {
+	if err := migrate(ctx, goose.DialectPostgres, w, goose.WithSessionLocker(turns{})); err != nil {
 		return nil, err
 	}
 	c := new(clock)
@@ -95,6 +89,28 @@ func openServer(ctx context.Context, config *pgx.ConnConfig, w *sql.DB, log *slo
 		return s.router.close()
 	}
 	return s, nil
+}
+
+// turns are taken by nodes that start at once to bring a schema up to date. The
+// server has them wait; goose's own turns are tried for every five seconds, and
+// are the same for all schemas of a database.
+type turns struct{}
+
+const (
+	takeTurn = `SELECT pg_advisory_lock(hashtextextended('ringpost ' || current_schema(), 0))`
+	endTurn  = `SELECT pg_advisory_unlock(hashtextextended('ringpost ' || current_schema(), 0))`
+)
+
+// SessionLock returns when it is conn's turn.
+func (turns) SessionLock(ctx context.Context, conn *sql.Conn) error {
+	_, err := conn.ExecContext(ctx, takeTurn)
+	return err
+}
+
+// SessionUnlock ends conn's turn.
+func (turns) SessionUnlock(ctx context.Context, conn *sql.Conn) error {
+	_, err := conn.ExecContext(ctx, endTurn)
+	return err
 }
 
 // schemaOf returns the schema in which db finds its tables.
