@@ -18,6 +18,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -329,11 +330,12 @@ func completed(recording string) url.Values {
 
 // freeAddress returns an address to listen on that is free now. Its port is below
 // those that systems give out by themselves, so that no connection takes it
-// before the server does, nor while the server is being started again.
+// before the server does, nor while the server is being started again. No address
+// is returned twice soon: others may not have been bound yet.
 func freeAddress(t testing.TB) string {
 	t.Helper()
 	for range 100 {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10_000+mathrand.IntN(20_000)))
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10_000+nextPort.Add(1)%20_000))
 		if err == nil {
 			l.Close()
 			return l.Addr().String()
@@ -342,6 +344,13 @@ func freeAddress(t testing.TB) string {
 	t.Fatal("no port is free")
 	return ""
 }
+
+// nextPort begins where other runs of these tests hardly do.
+var nextPort = func() *atomic.Int64 {
+	port := new(atomic.Int64)
+	port.Store(mathrand.Int64N(20_000))
+	return port
+}()
 
 // tail returns the last lines of a file.
 func tail(file string, n int) string {
