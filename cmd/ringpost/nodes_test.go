@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/emersion/go-smtp"
+	"github.com/jackc/pgx/v5"
 
 	"ringpost/relay/peers"
 	"ringpost/relay/store"
@@ -149,22 +150,7 @@ func TestAKilledNodesWorkIsDoneByTheOthers(t *testing.T) {
 	// leased until then or less is the dead node's.
 	db := storetest.Connect(t, url)
 	<-time.After(time.Until(died.Add(9 * time.Second)))
-	rows, err := db.Query(t.Context(), `SELECT id FROM deliveries WHERE state = 'sending' AND lease_until <= $1`,
-		died.Add(store.Lease).UnixMicro())
-	if err != nil {
-		t.Fatal(err)
-	}
-	var orphans []int64
-	for rows.Next() {
-		var id int64
-		if err := rows.Scan(&id); err != nil {
-			t.Fatal(err)
-		}
-		orphans = append(orphans, id)
-	}
-	if err := rows.Err(); err != nil {
-		t.Fatal(err)
-	}
+	orphans := leasedUntil(t, db, died.Add(store.Lease))
 	if len(orphans) == 0 {
 		t.Error("the dead node had nothing leased, want some to be taken up")
 	}
@@ -188,6 +174,17 @@ func TestAKilledNodesWorkIsDoneByTheOthers(t *testing.T) {
 	t.Logf("%d deliveries of the dead node were taken up within %v of its death, and delivered within %v",
 		len(orphans), taken, time.Since(died))
 	c.settle()
+}
+
+// leasedUntil returns the deliveries whose leases end by then.
+func leasedUntil(t *testing.T, db *pgx.Conn, end time.Time) (ids []int64) {
+	t.Helper()
+	err := db.QueryRow(t.Context(), `SELECT coalesce(array_agg(id), '{}') FROM deliveries WHERE state = 'sending' AND lease_until <= $1`,
+		end.UnixMicro()).Scan(&ids)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ids
 }
 
 // TestNodesWaitForADatabaseThatIsNotThereYet starts nodes before their database.
