@@ -32,7 +32,7 @@ func (l *lane) work() {
 // it, once the outcome before is committed.
 func (l *lane) attempt(d *store.Delivery, committed chan struct{}) {
 	if !l.mayAttempt(d) || !l.awaitTurn() || !l.mayAttempt(d) {
-		l.release(d, "")
+		l.release("", d)
 		return
 	}
 	started := time.Now()
@@ -44,7 +44,7 @@ func (l *lane) attempt(d *store.Delivery, committed chan struct{}) {
 	down := l.observe(err)
 	if down && channel.ClassOf(err) == channel.ChannelDown && l.now().Before(d.GiveUpAt) {
 		// The channel is known to be down, and nothing was tried with this message.
-		l.release(d, o.Err)
+		l.release(o.Err, d)
 	} else {
 		l.decide(d, &o, err)
 		<-committed
@@ -225,16 +225,25 @@ func (l *lane) count(d *store.Delivery, o store.Outcome) {
 		slog.String("rule", d.Rule), slog.Int("attempt", d.Attempts+1), more)
 }
 
-// release gives a delivery back as it was before it was claimed.
-func (l *lane) release(d *store.Delivery, reason string) {
-	err := l.parent.store.Release(context.WithoutCancel(l.stop), []int64{d.ID}, reason)
-	if err != nil {
-		l.log.Error("delivery not given back: it waits until the next start", "delivery", d.ID, "err", err)
+// release gives deliveries back as they were before they were claimed. Where that
+// fails they are taken up again once their leases are over.
+func (l *lane) release(reason string, deliveries ...*store.Delivery) {
+	if len(deliveries) == 0 {
+		return
+	}
+	ids := make([]int64, len(deliveries))
+	for i, d := range deliveries {
+		ids[i] = d.ID
+	}
+	if err := l.parent.store.Release(context.WithoutCancel(l.stop), ids, reason); err != nil {
+		l.log.Error("deliveries not given back: they wait until their leases are over", "count", len(ids), "err", err)
 	}
 	l.mu.Lock()
 	l.behind = true
 	l.mu.Unlock()
-	l.drop(d.ID)
+	for _, id := range ids {
+		l.drop(id)
+	}
 }
 
 // expire gives up what has waited for the channel for too long.

@@ -70,9 +70,11 @@ func (l *lane) run() {
 	l.stopped = true
 	close(l.queue)
 	l.mu.Unlock()
+	var left []*store.Delivery
 	for d := range l.queue {
-		l.release(d, "")
+		left = append(left, d)
 	}
+	l.release("", left...)
 	l.parent.Wake(l.name) // the lane in its place, if there is one
 	if err := l.channel.Close(); err != nil {
 		l.log.Debug("channel not closed cleanly", "err", err)
@@ -221,7 +223,7 @@ func (l *lane) hand(d *store.Delivery) {
 	}
 	l.mu.Unlock()
 	if stopped {
-		l.release(d, "")
+		l.release("", d)
 		l.parent.Wake(l.name)
 	}
 }

@@ -24,7 +24,7 @@ type engine interface {
 	skipLocked() string
 	// gone is the condition that the owner of a lease is gone, where this process
 	// has that name.
-	gone(name string, now time.Time) (condition string, arg any)
+	gone(name string, now time.Time) (condition string, args []any)
 	// depth is the query for how many deliveries wait, by state.
 	depth() string
 

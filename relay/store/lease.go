@@ -40,7 +40,7 @@ func (s *Store) Recover(ctx context.Context, pause map[string]time.Duration) ([]
 func (s *Store) recover(tx *tx, pause map[string]time.Duration) (channels []string, err error) {
 	now := s.clock.now()
 	ids := make(map[string][]int64)
-	gone, arg := tx.engine.gone(s.name, now)
+	gone, args := tx.engine.gone(s.name, now)
 	err = tx.each(func(rows *sql.Rows) error {
 		var id int64
 		var channel string
@@ -51,7 +51,7 @@ func (s *Store) recover(tx *tx, pause map[string]time.Duration) (channels []stri
 	}, `
 		UPDATE deliveries SET `+giveBack+`, unsure = 1,
 			last_error = 'the process ended while this may have been on its way'
-		WHERE state = 'sending' AND `+gone+` RETURNING id, channel`, arg)
+		WHERE state = 'sending' AND `+gone+` RETURNING id, channel`, args...)
 	for channel, wait := range pause {
 		if err != nil || len(ids[channel]) == 0 {
 			continue

@@ -24,8 +24,8 @@ func (postgres) depth() string {
 }
 
 // gone is who has not renewed a lease in time.
-func (postgres) gone(_ string, now time.Time) (condition string, arg any) {
-	return "lease_until < ?", micros(now)
+func (postgres) gone(_ string, now time.Time) (condition string, args []any) {
+	return "lease_until < ?", []any{micros(now)}
 }
 
 func (postgres) bind(query string) string {

@@ -15,8 +15,11 @@ func (sqlite) lock() string             { return "" } // there is one writer
 func (sqlite) skipLocked() string       { return "" }
 func (sqlite) depth() string            { return "SELECT state, depth FROM waiting" }
 
-// gone is any other: there is one process, which keeps what it has.
-func (sqlite) gone(name string, _ time.Time) (condition string, arg any) { return "owner <> ?", name }
+// gone is any other, since there is one process. What that one has lost sight of,
+// as where it could not give it back to a full disk, shows by its lease.
+func (sqlite) gone(name string, now time.Time) (condition string, args []any) {
+	return "(owner <> ? OR lease_until < ?)", []any{name, micros(now)}
+}
 
 // hint names the index to use. SQLite, which has no statistics here, would
 // guess, and may walk through all rows.
