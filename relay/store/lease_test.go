@@ -215,6 +215,24 @@ func TestRenewKeepsALease(t *testing.T) {
 	})
 }
 
+func TestRecoverTakesUpWhatItsOwnProcessHasNotRenewed(t *testing.T) {
+	promise(t, func(t *testing.T, s *store.Store) {
+		d := inState(t, s, store.Sending)
+		for _, step := range []struct {
+			age  time.Duration
+			want store.State
+		}{{0, store.Sending}, {2 * store.Lease, store.Queued}} {
+			if err := s.Age(t.Context(), step.age); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.Recover(t.Context(), nil); err != nil {
+				t.Fatal(err)
+			}
+			check(t, fmt.Sprintf("state after %v", step.age), read(t, s, d.ID).State, step.want)
+		}
+	})
+}
+
 func TestRecoverLetsAChannelPause(t *testing.T) {
 	promise(t, func(t *testing.T, s *store.Store) {
 		email := inState(t, s, store.Sending)
