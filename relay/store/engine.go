@@ -28,6 +28,8 @@ type engine interface {
 	// depth is the query for how many deliveries wait, by state.
 	depth() string
 
+	// inOneStatement reports whether add and finish are one statement each.
+	inOneStatement() bool
 	// add inserts callbacks that are not there yet and notes which were not.
 	add(t *tx, added []*addition) error
 	// mark marks callbacks as routed at that time, and returns how many were not.

@@ -26,8 +26,10 @@ type committer struct {
 	closed bool
 	writes chan *write
 	done   chan struct{}
-	used   sync.Pool   // of *write
-	added  []*addition // in the transaction under way
+	used   sync.Pool // of *write
+
+	added   []*addition // in the transaction under way
+	endings []*ending   // likewise
 
 	failed atomic.Pointer[error] // of the last transaction; nil where it committed
 
@@ -140,7 +142,17 @@ func (c *committer) settle(group []*write) {
 
 // commit does the writes of group in one transaction.
 func (c *committer) commit(group []*write) error {
-	err := c.session.transact(func(tx *tx) error { return c.apply(tx, group) })
+	c.added, c.endings = c.added[:0], c.endings[:0]
+	for _, w := range group {
+		switch {
+		case w.add != nil:
+			c.added = append(c.added, w.add)
+		case w.ending != nil:
+			c.endings = append(c.endings, w.ending)
+		}
+	}
+	single := c.session.engine.inOneStatement() && (len(c.added) == len(group) || len(c.endings) == len(group))
+	err := c.session.transact(single, func(tx *tx) error { return c.apply(tx, group) })
 	if err != nil {
 		c.failed.Store(&err)
 		return err
@@ -154,18 +166,12 @@ func (c *committer) commit(group []*write) error {
 
 // apply does what comes in numbers for all at once.
 func (c *committer) apply(tx *tx, group []*write) error {
-	var endings []*ending
-	c.added = c.added[:0]
 	for _, w := range group {
-		switch {
-		case w.add != nil:
-			c.added = append(c.added, w.add)
-		case w.ending != nil:
-			endings = append(endings, w.ending)
-		default:
-			if err := w.do(tx); err != nil {
-				return err
-			}
+		if w.do == nil {
+			continue
+		}
+		if err := w.do(tx); err != nil {
+			return err
 		}
 	}
 	if len(c.added) > 0 {
@@ -173,10 +179,10 @@ func (c *committer) apply(tx *tx, group []*write) error {
 			return err
 		}
 	}
-	if len(endings) == 0 {
+	if len(c.endings) == 0 {
 		return nil
 	}
-	return tx.engine.finish(tx, endings, c.owner)
+	return tx.engine.finish(tx, c.endings, c.owner)
 }
 
 func (c *committer) close() error {

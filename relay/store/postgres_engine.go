@@ -13,12 +13,13 @@ import (
 // over arrays, since each statement is a round trip.
 type postgres struct{}
 
-func (postgres) begin() string       { return "BEGIN" }
-func (postgres) hint(string) string  { return "" } // it has statistics
-func (postgres) ids(ids []int64) any { return ids }
-func (postgres) inIDs() string       { return "= ANY(?)" }
-func (postgres) lock() string        { return "FOR UPDATE" }
-func (postgres) skipLocked() string  { return "FOR UPDATE SKIP LOCKED" }
+func (postgres) begin() string        { return "BEGIN" }
+func (postgres) hint(string) string   { return "" } // it has statistics
+func (postgres) ids(ids []int64) any  { return ids }
+func (postgres) inIDs() string        { return "= ANY(?)" }
+func (postgres) lock() string         { return "FOR UPDATE" }
+func (postgres) skipLocked() string   { return "FOR UPDATE SKIP LOCKED" }
+func (postgres) inOneStatement() bool { return true }
 func (postgres) depth() string {
 	return "SELECT state, count(*) AS depth FROM deliveries WHERE " + waiting + " GROUP BY state"
 }

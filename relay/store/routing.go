@@ -125,7 +125,7 @@ func (s *Store) unrouted(ctx context.Context, n int) ([]Stored, error) {
 // routeAmongNodes is Route for a store that nodes share: what one of them has
 // locked the others leave to it.
 func (s *Store) routeAmongNodes(n int, giveUpAfter time.Duration, plan func(Stored) []*Delivery) (batch []Routed, err error) {
-	err = s.router.transact(func(tx *tx) error {
+	err = s.router.transact(false, func(tx *tx) error {
 		var found []Stored
 		err := tx.each(func(rows *sql.Rows) error {
 			cb, err := scanCallback(rows)

@@ -31,8 +31,9 @@ func newSession(db *sql.DB, e engine, patience time.Duration) *session {
 }
 
 // transact does do in one transaction. It does not end with the patience of
-// whoever asked for it: what was committed must not be lost to them.
-func (s *session) transact(do func(*tx) error) error {
+// whoever asked for it: what was committed must not be lost to them. A single
+// statement is a transaction by itself.
+func (s *session) transact(single bool, do func(*tx) error) error {
 	ctx := context.Background()
 	if s.patience > 0 {
 		var cancel context.CancelFunc
@@ -47,6 +48,9 @@ func (s *session) transact(do func(*tx) error) error {
 		s.conn = conn
 	}
 	tx := &tx{s, ctx}
+	if single {
+		return tx.undo(do(tx))
+	}
 	if _, err := tx.exec(s.engine.begin()); err != nil {
 		return tx.undo(fmt.Errorf("begin: %w", err))
 	}
@@ -138,6 +142,9 @@ func (t *tx) ids(query string, args ...any) (found []int64, err error) {
 // undo ends a transaction that failed with err. A connection that does not work
 // any more is dropped; what fails then says nothing that err does not.
 func (t *tx) undo(err error) error {
+	if err == nil {
+		return nil
+	}
 	rollback := t.rollback()
 	if t.conn.PingContext(t.ctx) == nil {
 		return errors.Join(err, rollback)

@@ -13,6 +13,7 @@ func (sqlite) bind(query string) string { return query }
 func (sqlite) inIDs() string            { return "IN (SELECT value FROM json_each(?))" }
 func (sqlite) lock() string             { return "" } // there is one writer
 func (sqlite) skipLocked() string       { return "" }
+func (sqlite) inOneStatement() bool     { return false }
 func (sqlite) depth() string            { return "SELECT state, depth FROM waiting" }
 
 // gone is any other, since there is one process. What that one has lost sight of,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/url"
+	"slices"
 	"sync"
 	"testing"
 )
@@ -26,7 +27,8 @@ type Proxy struct {
 	serving  sync.WaitGroup
 }
 
-// CommitCut is when a connection is cut over which a COMMIT goes.
+// CommitCut is when a connection is cut over which a COMMIT goes, or a statement
+// that is a transaction by itself.
 type CommitCut int
 
 const (
@@ -37,7 +39,7 @@ const (
 // pair is a client's connection and the one to the server.
 type pair struct {
 	client, server net.Conn
-	commit         []byte // how the client calls its prepared COMMIT
+	commits        [][]byte // how the client calls what it has prepared that commits
 }
 
 func (p *pair) close() {
@@ -217,22 +219,29 @@ func (p *Proxy) pass(c *pair, from, to net.Conn, look func(*pair, []byte) error)
 func (p *Proxy) request(c *pair, b []byte) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if name, _, found := bytes.Cut(b, []byte("\x00COMMIT\x00")); found && len(name) > 5 { // 'P', length, name
-		c.commit = append([]byte("\x00"), name[5:]...)
-		c.commit = append(c.commit, 0)
+	for _, statement := range []string{"COMMIT", "INSERT INTO callbacks"} {
+		if b[0] == 'P' && len(b) > 5 && bytes.Contains(b, []byte(statement)) { // 'P', length, name, query
+			name, _, _ := bytes.Cut(b[5:], []byte{0})
+			c.commits = append(c.commits, slices.Concat([]byte{0}, name, []byte{0}))
+		}
 	}
-	if p.cuts > 0 && p.cut == BeforeCommit && len(c.commit) > 0 && bytes.Contains(b, c.commit) {
+	if p.cuts > 0 && p.cut == BeforeCommit &&
+		slices.ContainsFunc(c.commits, func(name []byte) bool { return bytes.Contains(b, name) }) {
 		p.cuts--
 		return errCut
 	}
 	return nil
 }
 
+// committed is the end of an answer after which no transaction is open.
+var committed = []byte("Z\x00\x00\x00\x05I")
+
 // answer looks at what the server sends.
 func (p *Proxy) answer(_ *pair, b []byte) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.cuts > 0 && p.cut == AfterCommit && bytes.Contains(b, []byte("COMMIT\x00")) {
+	if p.cuts > 0 && p.cut == AfterCommit && bytes.HasSuffix(b, committed) &&
+		(bytes.Contains(b, []byte("COMMIT\x00")) || bytes.Contains(b, []byte("INSERT 0 "))) {
 		p.cuts--
 		return errCut
 	}
