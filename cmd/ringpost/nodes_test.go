@@ -1,9 +1,7 @@
 package main_test
 
 import (
-	"context"
 	"fmt"
-	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -26,7 +24,6 @@ import (
 type cluster struct {
 	*scenario
 	nodes []*server
-	turn  atomic.Int64
 }
 
 // newCluster prepares a scenario with a server for each of the URLs of the
@@ -38,6 +35,8 @@ func newCluster(t *testing.T, name string, set settings, urls ...string) *cluste
 		c.nodes = append(c.nodes, newServerOn(t, t.TempDir(), url, c.config(set)))
 	}
 	c.server = c.nodes[0] // which is asked what has become of all
+	var turn atomic.Int64
+	c.next = func() *server { return c.nodes[int(turn.Add(1))%len(c.nodes)] } // as a load balancer does
 	return c
 }
 
@@ -47,20 +46,6 @@ func (c *cluster) start() *cluster {
 		node.start()
 	}
 	return c
-}
-
-// insist posts o to one node after the other until one acknowledges it, as a
-// load balancer and a sender do together.
-func (c *cluster) insist(o order) {
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
-		node := c.nodes[int(c.turn.Add(1))%len(c.nodes)]
-		if status, err := node.post(completed(o.recording), o.query); err == nil && status == http.StatusOK {
-			c.acknowledge(o.wanted...)
-			return
-		}
-		<-time.After(20 * time.Millisecond)
-	}
-	c.t.Errorf("the callback about %s was never accepted", o.recording)
 }
 
 // pour posts n callbacks, sixteen at a time, and calls halfway once half of them
@@ -83,26 +68,6 @@ func (c *cluster) pour(n int, halfway func()) {
 	}
 	close(orders)
 	posts.Wait()
-}
-
-// load posts callbacks at a steady rate until stop is called, which waits until
-// each is acknowledged.
-func (c *cluster) load(perSecond int) (stop func()) {
-	ctx, cancel := context.WithCancel(context.Background())
-	var posts sync.WaitGroup
-	posts.Go(func() {
-		tick := time.NewTicker(time.Second / time.Duration(perSecond))
-		defer tick.Stop()
-		for ctx.Err() == nil {
-			o := c.anOrder()
-			posts.Go(func() { c.insist(o) })
-			<-tick.C
-		}
-	})
-	return func() {
-		cancel()
-		posts.Wait()
-	}
 }
 
 // settle waits for all that is to arrive, and checks what was counted, and that

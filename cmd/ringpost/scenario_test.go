@@ -46,7 +46,8 @@ type scenario struct {
 	mailServer trouble
 	smsAPI     trouble
 	server     *server
-	afterwards time.Duration // between a peer's acceptance of a message and its answer
+	next       func() *server // gets the next callback
+	afterwards time.Duration  // between a peer's acceptance of a message and its answer
 	mayDie     func(message) bool
 	posted     atomic.Int64
 }
@@ -91,6 +92,7 @@ func newScenarioIn(t *testing.T, dir, name string, set settings) *scenario {
 	}
 	t.Cleanup(func() { s.api.Close() })
 	s.server = newServer(t, dir, s.config(set))
+	s.next = func() *server { return s.server }
 	return s
 }
 
@@ -193,10 +195,11 @@ func (s *scenario) load(perSecond int) (stop func()) {
 	}
 }
 
-// insist posts o until it is acknowledged, or the test's patience ends.
+// insist posts o, to whichever server is next, until it is acknowledged or the
+// test's patience ends.
 func (s *scenario) insist(o order) {
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); <-time.After(50 * time.Millisecond) {
-		if status, err := s.server.post(completed(o.recording), o.query); err == nil && status == http.StatusOK {
+		if status, err := s.next().post(completed(o.recording), o.query); err == nil && status == http.StatusOK {
 			s.acknowledge(o.wanted...)
 			return
 		}

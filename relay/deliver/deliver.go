@@ -11,6 +11,7 @@ package deliver
 
 import (
 	"context"
+	"iter"
 	"log/slog"
 	"maps"
 	"slices"
@@ -65,13 +66,12 @@ func New(ctx context.Context, s *store.Store, m *metrics.Metrics, log *slog.Logg
 }
 
 // Configure puts policy and channels in place of those before, and takes up what
-// processes that are gone have left. A channel that is
-// the same as before is left alone. A lane whose channel is replaced finishes
-// what is being sent and gives the rest back.
-// Deliveries that wait for a channel that is not among channels keep waiting,
-// and are given up when their time is over.
+// processes that are gone have left. A channel that is the same as before is
+// left alone; a lane whose channel is replaced finishes what is being sent and
+// gives the rest back. Deliveries that wait for a channel that is not among
+// channels keep waiting, and are given up when their time is over.
 func (d *Deliverer) Configure(ctx context.Context, policy Policy, channels map[string]Channel) error {
-	if err := d.recover(ctx, channels); err != nil {
+	if err := d.recover(ctx, maps.All(channels)); err != nil {
 		return err
 	}
 	waiting, err := d.store.WaitingChannels(ctx)
@@ -174,14 +174,19 @@ func (d *Deliverer) keep() {
 		if err := d.renew(); err != nil && d.stop.Err() == nil {
 			d.log.Error("leases not renewed", "err", err)
 		}
-		d.mu.Lock()
-		channels := make(map[string]Channel)
-		for name, l := range d.lanes {
-			channels[name] = l.channel
-		}
-		d.mu.Unlock()
-		if err := d.recover(d.stop, channels); err != nil && d.stop.Err() == nil {
+		if err := d.recover(d.stop, d.channels); err != nil && d.stop.Err() == nil {
 			d.log.Error("leases not recovered", "err", err)
+		}
+	}
+}
+
+// channels yields the channels in use, by name.
+func (d *Deliverer) channels(yield func(string, Channel) bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for name, l := range d.lanes {
+		if !yield(name, l.channel) {
+			return
 		}
 	}
 }
@@ -209,7 +214,7 @@ func (d *Deliverer) renew() error {
 }
 
 // recover takes up what was leased to processes that are gone.
-func (d *Deliverer) recover(ctx context.Context, channels map[string]Channel) error {
+func (d *Deliverer) recover(ctx context.Context, channels iter.Seq2[string, Channel]) error {
 	pause := make(map[string]time.Duration)
 	for name, ch := range channels {
 		if ch.LookAfter > 0 {

@@ -155,28 +155,21 @@ type columns struct {
 
 func newColumns(rows int) *columns { return &columns{rows: rows} }
 
-func (c *columns) text(values ...string) {
-	if c.texts == nil {
-		c.texts = make([][]string, len(values))
-	}
-	for i, v := range values {
-		if c.texts[i] == nil {
-			c.texts[i] = make([]string, 0, c.rows)
-		}
-		c.texts[i] = append(c.texts[i], v)
-	}
-}
+func (c *columns) text(values ...string)  { c.texts = addRow(c.texts, c.rows, values) }
+func (c *columns) number(values ...int64) { c.numbers = addRow(c.numbers, c.rows, values) }
 
-func (c *columns) number(values ...int64) {
-	if c.numbers == nil {
-		c.numbers = make([][]int64, len(values))
+// addRow adds one row to columns that have room for so many.
+func addRow[T any](columns [][]T, rows int, values []T) [][]T {
+	if columns == nil {
+		columns = make([][]T, len(values))
+		for i := range columns {
+			columns[i] = make([]T, 0, rows)
+		}
 	}
 	for i, v := range values {
-		if c.numbers[i] == nil {
-			c.numbers[i] = make([]int64, 0, c.rows)
-		}
-		c.numbers[i] = append(c.numbers[i], v)
+		columns[i] = append(columns[i], v)
 	}
+	return columns
 }
 
 func (c *columns) args() (args []any) {

@@ -51,6 +51,9 @@ CREATE INDEX deliveries_due ON deliveries (channel, next_attempt_at, id) WHERE s
 CREATE INDEX deliveries_give_up ON deliveries (channel, give_up_at) WHERE state IN ('queued', 'retrying');
 CREATE INDEX deliveries_state ON deliveries (state, id);
 CREATE INDEX deliveries_channel_state ON deliveries (channel, state, id) WHERE state <> 'sending';
+-- A channel's states are not those of all: without this, the few of a state in one
+-- channel are looked for among all rows.
+CREATE STATISTICS deliveries_channel_states (mcv) ON channel, state FROM deliveries;
 
 CREATE TABLE messages (
     delivery_id BIGINT PRIMARY KEY,
