@@ -32,8 +32,6 @@ type engine interface {
 	inOneStatement() bool
 	// add inserts callbacks that are not there yet and notes which were not.
 	add(t *tx, added []*addition) error
-	// mark marks callbacks as routed at that time, and returns how many were not.
-	mark(t *tx, ids []int64, at int64) (n int64, err error)
 	// insert inserts deliveries with what they say, and fills in their ids.
 	insert(t *tx, deliveries []*Delivery, lease lease) error
 	// finish records what came of attempts at deliveries that are still owner's.

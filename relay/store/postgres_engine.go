@@ -80,10 +80,6 @@ func (postgres) add(t *tx, added []*addition) error {
 		RETURNING recording_sid, recording_status, account_sid`, columns.args()...)
 }
 
-func (postgres) mark(t *tx, ids []int64, at int64) (n int64, err error) {
-	return t.exec(`UPDATE callbacks SET routed_at = ? WHERE id = ANY(?) AND routed_at IS NULL`, at, ids)
-}
-
 func (postgres) insert(t *tx, deliveries []*Delivery, l lease) error {
 	columns := newColumns(len(deliveries))
 	for i, d := range deliveries {

@@ -1,9 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -81,7 +83,17 @@ func (s *Store) routeAlone(ctx context.Context, n int, giveUpAfter time.Duration
 	batch := planned(found, plan)
 	// Leases that were committed must not be lost with the caller's patience.
 	err = s.write(context.WithoutCancel(ctx), func(tx *tx) error {
-		return s.writeRouted(tx, batch, giveUpAfter)
+		now := s.clock.now()
+		first, last := found[0].ID, found[len(found)-1].ID // between which all are
+		n, err := tx.exec(`UPDATE callbacks SET routed_at = ? WHERE id BETWEEN ? AND ? AND routed_at IS NULL`,
+			micros(now), first, last)
+		if err == nil && n != int64(len(found)) {
+			err = fmt.Errorf("%d callbacks wait where there should be %d", n, len(found))
+		}
+		if err != nil {
+			return err
+		}
+		return s.insert(tx, batch, now, giveUpAfter)
 	})
 	if err != nil {
 		s.handoff.failed()
@@ -123,20 +135,26 @@ func (s *Store) unrouted(ctx context.Context, n int) ([]Stored, error) {
 }
 
 // routeAmongNodes is Route for a store that nodes share: what one of them has
-// locked the others leave to it.
+// marked, and not yet committed, the others leave to it.
 func (s *Store) routeAmongNodes(n int, giveUpAfter time.Duration, plan func(Stored) []*Delivery) (batch []Routed, err error) {
 	err = s.router.transact(false, func(tx *tx) error {
 		var found []Stored
+		now := s.clock.now()
 		err := tx.each(func(rows *sql.Rows) error {
 			cb, err := scanCallback(rows)
 			found = append(found, cb)
 			return err
-		}, `SELECT `+callbackColumns+` FROM callbacks WHERE routed_at IS NULL ORDER BY id LIMIT ? FOR UPDATE SKIP LOCKED`, n)
+		}, `
+			WITH waiting AS MATERIALIZED (
+				SELECT id FROM callbacks WHERE routed_at IS NULL ORDER BY id LIMIT ? `+tx.engine.skipLocked()+`)
+			UPDATE callbacks SET routed_at = ? WHERE id IN (SELECT id FROM waiting) RETURNING `+callbackColumns,
+			n, micros(now))
 		if err != nil || len(found) == 0 {
 			return err
 		}
+		slices.SortFunc(found, func(a, b Stored) int { return cmp.Compare(a.ID, b.ID) })
 		batch = planned(found, plan)
-		return s.writeRouted(tx, batch, giveUpAfter)
+		return s.insert(tx, batch, now, giveUpAfter)
 	})
 	return batch, err
 }
@@ -149,24 +167,14 @@ func planned(found []Stored, plan func(Stored) []*Delivery) []Routed {
 	return batch
 }
 
-// writeRouted writes a batch's deliveries and marks its callbacks.
-func (s *Store) writeRouted(tx *tx, batch []Routed, giveUpAfter time.Duration) error {
-	now := s.clock.now()
-	ids := make([]int64, len(batch))
+// insert writes the deliveries of a batch.
+func (s *Store) insert(tx *tx, batch []Routed, now time.Time, giveUpAfter time.Duration) error {
 	var deliveries []*Delivery
-	for i, r := range batch {
-		ids[i] = r.Callback.ID
+	for _, r := range batch {
 		for _, d := range r.Deliveries {
 			d.begin(r.Callback, now, giveUpAfter)
 		}
 		deliveries = append(deliveries, r.Deliveries...)
-	}
-	n, err := tx.engine.mark(tx, ids, micros(now))
-	if err != nil {
-		return err
-	}
-	if n != int64(len(batch)) {
-		return fmt.Errorf("%d of %d callbacks were routed meanwhile", int64(len(batch))-n, len(batch))
 	}
 	if len(deliveries) == 0 {
 		return nil

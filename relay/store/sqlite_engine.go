@@ -60,13 +60,6 @@ func (sqlite) add(t *tx, added []*addition) error {
 	return nil
 }
 
-// mark takes ids that are next to each other: the callbacks that are not routed
-// are the last ones, in order.
-func (sqlite) mark(t *tx, ids []int64, at int64) (n int64, err error) {
-	return t.exec(`UPDATE callbacks SET routed_at = ? WHERE id BETWEEN ? AND ? AND routed_at IS NULL`,
-		at, ids[0], ids[len(ids)-1])
-}
-
 func (sqlite) insert(t *tx, deliveries []*Delivery, l lease) error {
 	for _, d := range deliveries {
 		var owner string
