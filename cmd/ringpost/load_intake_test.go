@@ -74,7 +74,7 @@ func startWithoutStore(t *testing.T) (addr string) {
 	t.Helper()
 	addr = freeAddress(t)
 	command := exec.Command(os.Args[0])
-	command.Env = append(os.Environ(), "RINGPOST_TEST_WITHOUT_STORE="+addr)
+	command.Env = append(os.Environ(), "RINGPOST_TEST_WITHOUT_STORE="+addr, "GOGC=400") // as serve collects
 	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
 	if err != nil {
 		t.Fatal(err)

@@ -28,13 +28,21 @@ func (r *report) note(what, format string, got float64) {
 	r.add(what, "", fmt.Sprintf(format, got), "")
 }
 
-// atLeast adds a figure that is to be target or more.
+// atLeast adds a figure that is to be target or more; 0 is no target.
 func (r *report) atLeast(what, format string, target, got float64) {
+	if target == 0 {
+		r.note(what, format, got)
+		return
+	}
 	r.add(what, "≥ "+fmt.Sprintf(format, target), fmt.Sprintf(format, got), verdict(got >= target, got/target))
 }
 
-// atMost adds a figure that is to be target or less.
+// atMost adds a figure that is to be target or less; 0 is no target.
 func (r *report) atMost(what, format string, target, got float64) {
+	if target == 0 {
+		r.note(what, format, got)
+		return
+	}
 	r.add(what, "≤ "+fmt.Sprintf(format, target), fmt.Sprintf(format, got), verdict(got <= target, got/target))
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -17,6 +18,11 @@ import (
 	"ringpost/relay"
 	"ringpost/relay/config"
 )
+
+// gcPercent lets more garbage wait than Go does by itself. What lives is a few
+// megabytes: under load it would be collected twenty times a second, which cost
+// a twenty-fifth of the throughput. GOGC says otherwise where it is set.
+const gcPercent = 400
 
 func (p *program) serve() *cobra.Command {
 	return &cobra.Command{
@@ -29,6 +35,9 @@ is being sent, and exits. SIGHUP reloads the configuration.`,
 			cfg, err := p.load(config.Serve)
 			if err != nil {
 				return err
+			}
+			if os.Getenv("GOGC") == "" {
+				debug.SetGCPercent(gcPercent)
 			}
 			level := new(slog.LevelVar)
 			log := newLogger(p.stderr, cfg.Log.Format, level)
