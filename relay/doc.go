@@ -10,8 +10,9 @@
 // (store/engine.go). After the fsync the sender gets its 200, also where the
 // callback was stored before.
 //
-// The router (route/router.go) takes what is stored and not yet routed. For each
-// callback package rules says who is to be told (rules/rules.go), and package
+// The router (route/router.go) takes what is stored and not yet routed, as it was
+// handed over in memory or from the table (store/handoff.go). For each callback
+// package rules says who is to be told (rules/rules.go), and package
 // render in which words (render/render.go). The deliveries are written and the
 // callback is marked as routed in one transaction (store/routing.go).
 //
