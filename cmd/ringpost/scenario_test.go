@@ -207,6 +207,26 @@ func (s *scenario) insist(o order) {
 	s.t.Errorf("the callback about %s was never accepted", o.recording)
 }
 
+// whileDown posts callbacks while the peer of one channel does what hook says.
+// Messages of the other channel arrive meanwhile, and none of that one. Once
+// attempts have failed the peer heals: then all arrive.
+func (s *scenario) whileDown(peer *trouble, hook peers.Hook, down, other string) {
+	s.t.Helper()
+	peer.begin(hook)
+	s.start()
+	const callbacks = 20
+	s.post(callbacks)
+	s.arrives(other)
+	s.fails(down)
+	if got := s.open(down); got != callbacks {
+		s.t.Errorf("%d of %d messages of channel %s wait, want all", got, callbacks, down)
+	}
+	s.post(callbacks)
+	s.arrives(other)
+	peer.heal()
+	s.settle()
+}
+
 // arrives waits until every message that a channel is to deliver has arrived.
 func (s *scenario) arrives(channel string) {
 	s.t.Helper()

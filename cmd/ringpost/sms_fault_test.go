@@ -18,19 +18,7 @@ import (
 func whileSMSIsDown(t *testing.T, name string, hook peers.Hook) {
 	t.Helper()
 	s := newScenario(t, name, settings{})
-	s.smsAPI.begin(hook)
-	s.start()
-	const callbacks = 20
-	s.post(callbacks)
-	s.arrives("email")
-	s.fails("sms")
-	if got := s.open("sms"); got != callbacks {
-		t.Errorf("%d of %d SMS wait, want all", got, callbacks)
-	}
-	s.post(callbacks)
-	s.arrives("email")
-	s.smsAPI.heal()
-	s.settle()
+	s.whileDown(&s.smsAPI, hook, "sms", "email")
 }
 
 // TestAnSMSAPIThatFailsIsTriedAgain answers with 500 and a code of its own: the

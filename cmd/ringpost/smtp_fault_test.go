@@ -51,19 +51,7 @@ func once(step peers.Step, pattern string, err error) peers.Hook {
 func whileMailIsDown(t *testing.T, name string, hook peers.Hook) {
 	t.Helper()
 	s := newScenario(t, name, settings{})
-	s.mailServer.begin(hook)
-	s.start()
-	const callbacks = 20
-	s.post(callbacks)
-	s.arrives("sms")
-	s.fails("email")
-	if got := s.open("email"); got != callbacks {
-		t.Errorf("%d of %d emails wait, want all", got, callbacks)
-	}
-	s.post(callbacks)
-	s.arrives("sms")
-	s.mailServer.heal()
-	s.settle()
+	s.whileDown(&s.mailServer, hook, "email", "sms")
 }
 
 // TestAMailServerThatNeverAnswersDelaysNoSMS takes connections and says nothing

@@ -144,13 +144,6 @@ func (p *Proxy) CutCommits(when CommitCut, n int) (uncut int) {
 	return uncut
 }
 
-// Connections returns how many connections are open.
-func (p *Proxy) Connections() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return len(p.pairs)
-}
-
 func (p *Proxy) serve(l net.Listener) {
 	for {
 		client, err := l.Accept()
