@@ -98,7 +98,7 @@ expect = ["email:alice@example.com"]
 		t.Fatalf("%v: %s", err, out)
 	}
 	if code != 1 || result.OK || len(result.Problems) != 1 || result.Problems[0].Line != 13 ||
-		!strings.Contains(result.Problems[0].Text, `nothing goes to email:alice@example.com: rule "long calls": the duration is 42s`) {
+		!strings.Contains(result.Problems[0].Text, `nothing goes to email:alice@example.com: rule "long calls": the recording lasted 42s; this rule wants at least 1m`) {
 		t.Errorf("check = %d %s, want the test of line 13 with the reason", code, out)
 	}
 }

@@ -48,7 +48,7 @@ var (
 	position     = regexp.MustCompile(`^(\d+):(?:\d+:)?`)
 	executing    = regexp.MustCompile(`^executing ".*?" at (<.*?>): `)
 	unknownField = regexp.MustCompile(`can't evaluate field (\w+) in type \*render\.view$`)
-	missingQuery = regexp.MustCompile(`<\$?\.Query\.\w+>: map has no entry for key (".*")$`)
+	missingQuery = regexp.MustCompile(`<\$?\.Query\.\w+>: map has no entry for key "(.*)"$`)
 	missing      = regexp.MustCompile(`map has no entry for key (".*")$`)
 	// quotes is what the template package says with values of the callback after it.
 	quotes = regexp.MustCompile(`(range can't iterate over|non-comparable type)(?s:.*)`)
@@ -59,7 +59,7 @@ var (
 func plain(text string) string {
 	text = executing.ReplaceAllString(text, "$1: ")
 	text = unknownField.ReplaceAllString(text, "there is no field $1 (have "+fieldNames+")")
-	text = missingQuery.ReplaceAllString(text, "the callback's URL has no $1 in its query")
+	text = missingQuery.ReplaceAllString(text, "?$1= is missing from the callback's address")
 	text = missing.ReplaceAllString(text, "the callback has no $1")
 	return quotes.ReplaceAllString(text, "$1 this")
 }

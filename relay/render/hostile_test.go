@@ -120,7 +120,7 @@ func TestTextErrorsHaveNoFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = `the callback's URL has no "agent" in its query`
+	const want = "?agent= is missing from the callback's address"
 	if _, err := text.Execute(render.Sample()); err == nil || err.Error() != want {
 		t.Errorf("Execute without ?agent = %v, want %s", err, want)
 	}

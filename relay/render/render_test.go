@@ -173,7 +173,7 @@ func TestMissingQueryParameterIsNamed(t *testing.T) {
 		{render.Email, "t", "t.email.txt:5"},
 		{render.Email, "h", "h.email.html:3"},
 	} {
-		want := "template " + test.name + ": " + filepath.Join(dir, test.where) + `: the callback's URL has no "agent" in its query`
+		want := "template " + test.name + ": " + filepath.Join(dir, test.where) + ": ?agent= is missing from the callback's address"
 		if _, err := templates.Render(test.kind, test.name, render.Sample()); err == nil || err.Error() != want {
 			t.Errorf("Render(%q, %q) = %v, want %s", test.kind, test.name, err, want)
 		}

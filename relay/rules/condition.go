@@ -1,7 +1,7 @@
 package rules
 
 import (
-	"fmt"
+	"strings"
 	"time"
 
 	"ringpost/relay/callback"
@@ -137,26 +137,87 @@ func (c *condition) holds(v *values) bool {
 
 // explain says what the condition wants and what is there.
 func (c *condition) explain(v *values) ConditionTrace {
-	t := ConditionTrace{Key: c.key, OK: c.holds(v)}
-	switch c.slot {
-	case atLeast:
-		t.Wanted, t.Actual = fmt.Sprintf("at least %v", c.bound), v.duration().String()
-	case atMost:
-		t.Wanted, t.Actual = fmt.Sprintf("at most %v", c.bound), v.duration().String()
-	default:
-		t.Wanted, t.Actual = c.patterns.String(), v.slots[c.slot].of(v.callback)
+	t := ConditionTrace{Key: c.key, Wanted: c.wanted(), OK: c.holds(v)}
+	if c.slot < 0 {
+		t.Actual = inMinutes(v.duration())
+	} else {
+		t.Actual = v.slots[c.slot].of(v.callback)
 	}
 	return t
 }
 
-// state says in words what there is of what the condition looks at. Its value
-// is the sender's, so it is quoted.
-func (c *condition) state(actual string) string {
-	switch {
-	case c.slot < 0:
-		return "the duration is " + actual
-	case actual == "":
-		return c.key + " is missing or empty"
+// wanted says in words what the condition wants.
+func (c *condition) wanted() string {
+	switch c.slot {
+	case atLeast:
+		return "at least " + inMinutes(c.bound)
+	case atMost:
+		return "at most " + inMinutes(c.bound)
 	}
-	return fmt.Sprintf("%s is %q", c.key, actual)
+	return c.patterns.String()
+}
+
+// fact says in words what there is of what the condition looks at.
+func (c *condition) fact(v *values) string {
+	if c.slot < 0 {
+		return "the recording lasted " + inMinutes(v.duration())
+	}
+	s := v.slots[c.slot]
+	value := s.of(v.callback)
+	switch {
+	case s.kind == keyQuery && value == "":
+		if _, given := v.callback.Query[s.name]; given {
+			return "?" + s.name + "= is empty in the callback's address"
+		}
+		return "?" + s.name + "= is missing from the callback's address"
+	case s.kind == keyQuery:
+		return "the callback's address says ?" + s.name + "=" + shown(value)
+	case s.kind == keyField && value == "":
+		return "the callback has no " + s.name
+	case s.kind == keyField:
+		return "the callback's " + s.name + " is " + shown(value)
+	case value == "":
+		return "the callback does not say " + unsaid[s.kind]
+	}
+	return said[s.kind] + shown(value)
+}
+
+// inMinutes writes a duration without the zeros that say nothing: 1m, not 1m0s.
+func inMinutes(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+// said introduces the value of a slot that is the callback's own, and unsaid
+// says what is not known without it.
+var (
+	said = map[string]string{
+		keyStatus:        "the recording's status is ",
+		keySource:        "the call came by ",
+		keyAccount:       "the account is ",
+		keyCall:          "the call is ",
+		keyAudioChannels: "the number of audio channels is ",
+	}
+	unsaid = map[string]string{
+		keyStatus:        "the recording's status",
+		keySource:        "how the call came",
+		keyAccount:       "whose account it is",
+		keyCall:          "which call it is about",
+		keyAudioChannels: "how many audio channels there are",
+	}
+)
+
+// whyNot says in words why the condition does not hold.
+func (c *condition) whyNot(v *values) string {
+	fact, wanted := c.fact(v), c.wanted()
+	if wanted == anything {
+		return fact
+	}
+	return fact + "; this rule wants " + wanted
 }

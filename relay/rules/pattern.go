@@ -131,25 +131,14 @@ func (c *patterns) match(value string) bool {
 
 // String puts the list into words.
 func (c *patterns) String() string {
-	some, none := written(c.some, ""), written(c.none, "!")
-	text := strings.Join(some, " or ")
-	if len(some) > 1 && len(none) > 0 {
-		text += ","
-	}
-	if len(some) > 0 && len(none) > 0 {
-		text += " and "
-	}
-	return text + strings.Join(none, " and ")
+	return append(written(c.some, ""), written(c.none, "!")...).words()
 }
 
 // written returns the patterns as they were written.
-func written(list []pattern, prefix string) (sources []string) {
+func written(list []pattern, prefix string) (sources Patterns) {
 	for _, p := range list {
-		switch {
-		case p.source != "":
+		if p.source != "" || p.literal == "" { // else it is another spelling, which nobody wrote
 			sources = append(sources, prefix+p.source)
-		case p.literal == "": // not another spelling, which nobody wrote
-			sources = append(sources, prefix+`""`)
 		}
 	}
 	return sources

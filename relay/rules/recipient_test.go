@@ -89,8 +89,8 @@ func TestARecipientThatIsNobodyIsAProblemInPlainWords(t *testing.T) {
 func TestATemplateThatFailsIsAProblemThatSaysWhatIsMissing(t *testing.T) {
 	got := ask(t, "sms", "{{.Query.who}}", map[string]string{"agent": "+15550100077"})
 	if len(got) != 1 || !strings.HasPrefix(got[0].Problem, "the recipient is not known: ") ||
-		!strings.Contains(got[0].Problem, `the callback's URL has no "who" in its query`) {
-		t.Errorf(`{{.Query.who}} of a query without who: got %+v, want the problem that the callback's URL has no "who" in its query`, got)
+		!strings.Contains(got[0].Problem, "?who= is missing from the callback's address") {
+		t.Errorf(`{{.Query.who}} of a query without who: got %+v, want the problem that ?who= is missing`, got)
 	}
 }
 

@@ -47,10 +47,11 @@ func (s *Set) Explain(cb *callback.Callback) Trace {
 			trace.skip(stoppedBy)
 			continue
 		}
+		before := len(w.deliveries)
 		if w.visit(r, trace) {
 			stoppedBy = r.name
 		}
-		trace.conclude(r)
+		trace.conclude(r, w.deliveries[before:])
 	}
 	t.Deliveries = w.deliveries
 	return t
@@ -60,24 +61,26 @@ func (s *Set) Explain(cb *callback.Callback) Trace {
 func (t *RuleTrace) judge(r *rule, v *values) bool {
 	t.Matched, t.Conditions = r.enabled, []ConditionTrace{}
 	if !r.enabled {
-		t.Reason = "the rule is turned off (enabled = false)"
+		t.Reason = "turned off (enabled = false)"
 	}
 	for i := range r.conditions {
 		c := r.conditions[i].explain(v)
 		t.Conditions = append(t.Conditions, c)
 		if !c.OK {
-			t.fail(fmt.Sprintf("%s, wanted %s", r.conditions[i].state(c.Actual), c.Wanted))
+			t.fail(r.conditions[i].whyNot(v))
 		}
 	}
 	exempt := len(r.exceptions) > 0
+	var facts []string
 	for i := range r.exceptions {
 		c := r.exceptions[i].explain(v)
 		c.Key = "unless." + c.Key
 		exempt = exempt && c.OK
 		t.Conditions = append(t.Conditions, c)
+		facts = append(facts, r.exceptions[i].fact(v))
 	}
 	if exempt {
-		t.fail("its exception (unless) holds")
+		t.fail("its exception holds: " + inWords(facts, "and"))
 	}
 	return t.Matched
 }
@@ -95,7 +98,7 @@ func (t *RuleTrace) fail(reason string) {
 func (t *RuleTrace) skip(stoppedBy string) {
 	reason := fmt.Sprintf("not reached: rule %q stops the evaluation", stoppedBy)
 	if t.Reason != "" {
-		reason += "; besides, " + t.Reason
+		reason += "; nor would it match: " + t.Reason
 	}
 	t.Matched, t.Reason = false, reason
 }
@@ -106,23 +109,56 @@ func (t *RuleTrace) duplicate(d Delivery, owner string) {
 	switch {
 	case t == nil:
 	case d.Problem != "":
-		t.duplicates = append(t.duplicates, fmt.Sprintf("%s has this problem by rule %q already: %s", d.Channel, owner, d.Problem))
+		t.duplicates = append(t.duplicates, fmt.Sprintf("as for rule %q, %s", owner, d.problem()))
+	case owner == d.Rule:
+		t.duplicates = append(t.duplicates, d.message()+" is asked for twice and goes out once")
 	default:
-		t.duplicates = append(t.duplicates, fmt.Sprintf("%s to %s is asked for by rule %q already", d.Channel, d.To, owner))
+		t.duplicates = append(t.duplicates, fmt.Sprintf("%s goes out once, for rule %q", d.message(), owner))
 	}
 }
 
-// conclude gives a rule that matched its reason.
-func (t *RuleTrace) conclude(r *rule) {
+// conclude gives a rule that matched its reason. own are the deliveries that it
+// was the first to ask for.
+func (t *RuleTrace) conclude(r *rule, own []Delivery) {
 	if !t.Matched {
 		return
 	}
-	reasons := []string{"every condition holds"}
+	reason := "every condition holds"
 	if len(r.conditions) == 0 {
-		reasons[0] = "it matches every callback (all = true)"
+		reason = "it matches every callback (all = true)"
+	}
+	var messages, problems []string
+	for i := range own {
+		if own[i].Problem != "" {
+			problems = append(problems, own[i].problem())
+		} else {
+			messages = append(messages, own[i].message())
+		}
 	}
 	if r.shadow {
-		reasons = append(reasons, "shadow rule: what it asks for is noted and not sent")
+		reason = "trial only (shadow): it would send " + inWords(atMostThree(messages), "and") + " and sends nothing"
+		if len(messages) == 0 {
+			reason = "trial only (shadow): it sends nothing"
+		}
 	}
-	t.Reason = strings.Join(append(reasons, t.duplicates...), "; ")
+	for _, more := range [][]string{problems, t.duplicates} {
+		if len(more) > 0 {
+			reason += "; " + strings.Join(atMostThree(more), "; ")
+		}
+	}
+	t.Reason = reason
+}
+
+// message says what the delivery is and to whom.
+func (d *Delivery) message() string { return kindWords(d.Kind) + " to " + d.To }
+
+// problem says why nobody is told.
+func (d *Delivery) problem() string { return "nobody gets " + kindWords(d.Kind) + ": " + d.Problem }
+
+// atMostThree keeps a reason short where it is about a large group.
+func atMostThree(items []string) []string {
+	if len(items) <= 3 {
+		return items
+	}
+	return append(items[:3:3], fmt.Sprintf("%d more", len(items)-3))
 }
