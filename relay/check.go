@@ -1,18 +1,14 @@
 package relay
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
-	"ringpost/relay/callback"
 	"ringpost/relay/config"
 	"ringpost/relay/render"
 	"ringpost/relay/route"
-	"ringpost/relay/rules"
-	"ringpost/relay/store"
 )
 
 // Test runs the configuration's own tests and returns those that fail.
@@ -29,35 +25,25 @@ func Test(cfg *config.Config) []config.Problem {
 
 // runTest returns how what happens differs from what the test expects.
 func runTest(plan *route.Plan, t config.Test, space string) (differences []string) {
-	sample := render.Sample().Callback
-	fields := map[string]string{ // what a test leaves out
-		"AccountSid":        sample.AccountSid,
-		"CallSid":           sample.CallSid,
-		"RecordingSid":      sample.RecordingSid,
-		"RecordingUrl":      sample.RecordingUrl,
-		"RecordingStatus":   sample.RecordingStatus,
-		"RecordingDuration": fmt.Sprint(sample.RecordingDuration),
-	}
-	maps.Copy(fields, t.Callback)
-	cb, err := callback.New(fields, t.Query, cmp.Or(space, "example.signalwire.com"), sample.ReceivedAt)
+	cb, err := route.Sample(t.Callback, t.Query, space, render.Sample().ReceivedAt)
 	if err != nil {
 		return []string{"callback: " + err.Error()}
 	}
-	deliveries, _ := plan.Deliveries(cb)
+	explanation := plan.Explain(cb)
 	sent := make(map[string]bool)
-	for _, d := range deliveries {
-		switch d.State {
-		case store.Queued:
-			sent[d.Channel+":"+strings.ToLower(d.To)] = true
-		case store.Dead:
-			differences = append(differences, fmt.Sprintf("rule %q: a message by %s would be dead: %s", d.Rule, d.Channel, d.LastError))
+	for _, m := range explanation.Deliveries {
+		switch {
+		case m.Shadow:
+		case m.Problem != "":
+			differences = append(differences, fmt.Sprintf("rule %q: a message by %s would be dead: %s", m.Rule, m.Channel, m.Problem))
+		default:
+			sent[m.Channel+":"+strings.ToLower(m.To)] = true
 		}
 	}
-	trace := plan.Rules.Explain(cb)
 	for _, want := range t.Expect {
 		want = strings.ToLower(want)
 		if !sent[want] {
-			differences = append(differences, fmt.Sprintf("nothing goes to %s: %s", want, whyNot(trace)))
+			differences = append(differences, fmt.Sprintf("nothing goes to %s: %s", want, whyNot(explanation)))
 		}
 		delete(sent, want)
 	}
@@ -67,11 +53,15 @@ func runTest(plan *route.Plan, t config.Test, space string) (differences []strin
 	return differences
 }
 
-// whyNot says of the rules that did not match why they did not.
-func whyNot(trace rules.Trace) string {
+// whyNot says of the rules that send nothing why they do not.
+func whyNot(e route.Explanation) string {
+	trials := make(map[string]bool)
+	for _, m := range e.Deliveries {
+		trials[m.Rule] = trials[m.Rule] || m.Shadow
+	}
 	var reasons []string
-	for _, r := range trace.Rules {
-		if !r.Matched {
+	for _, r := range e.Rules {
+		if !r.Matched || trials[r.Name] {
 			reasons = append(reasons, fmt.Sprintf("rule %q: %s", r.Name, r.Reason))
 		}
 	}

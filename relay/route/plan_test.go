@@ -1,6 +1,7 @@
 package route_test
 
 import (
+	"flag"
 	"os"
 	"path/filepath"
 	"testing"
@@ -12,6 +13,8 @@ import (
 	"ringpost/relay/rules"
 	"ringpost/relay/store"
 )
+
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 // newPlan returns a plan of one rule that sends one template to one recipient.
 func newPlan(t *testing.T, shadow bool, to, template string) *route.Plan {

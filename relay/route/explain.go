@@ -1,0 +1,66 @@
+package route
+
+import (
+	"cmp"
+	"maps"
+	"strconv"
+	"time"
+
+	"ringpost/relay/callback"
+	"ringpost/relay/render"
+	"ringpost/relay/rules"
+)
+
+// Explanation says what a callback sets off, and why: how each rule decided, and
+// the messages as they would go out.
+type Explanation struct {
+	Rules      []rules.RuleTrace `json:"rules"`
+	Deliveries []Message         `json:"deliveries"`
+}
+
+// Message is a message as it would go out.
+type Message struct {
+	Rule     string `json:"rule"`
+	Channel  string `json:"channel"`
+	Kind     string `json:"kind"`
+	To       string `json:"to"`
+	Subject  string `json:"subject"`
+	Text     string `json:"text"`
+	HTML     string `json:"html"`
+	Segments int    `json:"segments"`          // that carriers make of an SMS; 0 for other kinds
+	Shadow   bool   `json:"shadow"`            // it would only be noted
+	Problem  string `json:"problem,omitempty"` // why it cannot go out; empty where it can
+}
+
+// Explain says what [Plan.Deliveries] makes of cb.
+func (p *Plan) Explain(cb *callback.Callback) Explanation {
+	trace := p.Rules.Explain(cb)
+	e := Explanation{Rules: trace.Rules, Deliveries: make([]Message, len(trace.Deliveries))}
+	for i, asked := range trace.Deliveries {
+		d := p.delivery(cb, asked)
+		e.Deliveries[i] = Message{
+			Rule: d.Rule, Channel: d.Channel, Kind: d.Kind, To: d.To, Subject: d.Subject, Text: d.Text, HTML: d.HTML,
+			Shadow: asked.Shadow, Problem: d.LastError,
+		}
+		if d.Kind == render.SMS && d.Text != "" {
+			e.Deliveries[i].Segments, _ = render.Segments(d.Text)
+		}
+	}
+	return e
+}
+
+// Sample returns a callback to try rules with. What fields leave out of it is
+// filled in, so that it is that of a finished call.
+func Sample(fields, query map[string]string, space string, at time.Time) (*callback.Callback, error) {
+	sample := render.Sample().Callback
+	all := map[string]string{
+		"AccountSid":        sample.AccountSid,
+		"CallSid":           sample.CallSid,
+		"RecordingSid":      sample.RecordingSid,
+		"RecordingUrl":      sample.RecordingUrl,
+		"RecordingStatus":   sample.RecordingStatus,
+		"RecordingDuration": strconv.Itoa(sample.RecordingDuration),
+	}
+	maps.Copy(all, fields)
+	return callback.New(all, query, cmp.Or(space, "example.signalwire.com"), at)
+}
