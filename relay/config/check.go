@@ -40,6 +40,9 @@ func (l *loader) compile(c *Config) {
 	for name, channel := range c.Channels {
 		book.Channels[name] = cmp.Or(channel.Kind, name)
 	}
+	for i := range c.RuleList {
+		c.RuleList[i].Line = l.lines.of(element("rule", i))
+	}
 	set, problems := rules.Compile(c.RuleList, book)
 	for _, p := range problems {
 		if !l.follows(c, p.Path) {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"ringpost/relay/callback"
 	"ringpost/relay/config"
 )
 
@@ -126,6 +127,9 @@ func TestLineOfTheSecondOfFiveRules(t *testing.T) {
 	}
 	if got := c.Line("rule[1].send[0].shadow"); got != want+2 {
 		t.Errorf("Line of a key that is not there: got %d, want the line of its table, %d", got, want+2)
+	}
+	if got := c.Rules.Explain(new(callback.Callback)).Rules[1].Line; got != want-1 {
+		t.Errorf("Explain: got line %d, want that of [[rule]], %d", got, want-1)
 	}
 	if got := c.Line("delivery.first_retry"); got != 1 {
 		t.Errorf("Line of a table that is not there: got %d, want 1", got)

@@ -4,6 +4,9 @@
 package route
 
 import (
+	"encoding/json"
+	"fmt"
+
 	"ringpost/relay/callback"
 	"ringpost/relay/render"
 	"ringpost/relay/rules"
@@ -13,8 +16,33 @@ import (
 // Plan decides what a callback sets off. It does not change, and may be used
 // at once.
 type Plan struct {
+	ID        int64 // of its definition in the store; 0 where it is not kept there
 	Rules     *rules.Set
 	Templates *render.Templates
+}
+
+// Definition returns what the store keeps of the plan: all that its rules decide
+// by, as JSON.
+func (p *Plan) Definition() ([]byte, error) {
+	d, err := json.Marshal(p.Rules.Definition())
+	if err != nil {
+		return nil, fmt.Errorf("write down the rules: %w", err)
+	}
+	return d, nil
+}
+
+// Recall returns how the rules of a plan that was kept decided about cb. It asks
+// nothing but the two of them, so it is what was decided then.
+func Recall(definition []byte, cb *callback.Callback) ([]rules.RuleTrace, error) {
+	var d rules.Definition
+	if err := json.Unmarshal(definition, &d); err != nil {
+		return nil, fmt.Errorf("read the rules of then: %w", err)
+	}
+	set, problems := rules.Compile(d.Rules, d.Book)
+	if len(problems) > 0 {
+		return nil, fmt.Errorf("the rules of then are none any more: %s", problems[0].Text)
+	}
+	return set.Explain(cb).Rules, nil
 }
 
 // Deliveries returns the deliveries that cb asks for, in the order of the rules,

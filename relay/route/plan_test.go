@@ -4,6 +4,8 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,8 +34,9 @@ func newPlan(t *testing.T, shadow bool, to, template string) *route.Plan {
 	if len(errs) > 0 {
 		t.Fatal(errs)
 	}
-	set, problems := rules.Compile([]rules.Rule{{Name: "one", All: true, Shadow: shadow,
-		Send: []rules.Send{{Via: "mail", To: rules.Patterns{to}, Template: template}}}},
+	set, problems := rules.Compile([]rules.Rule{{Name: "one", Line: 4, Shadow: shadow,
+		Conditions: rules.Conditions{Status: rules.Patterns{"completed"}},
+		Send:       []rules.Send{{Via: "mail", To: rules.Patterns{to}, Template: template}}}},
 		rules.Book{Channels: map[string]string{"mail": render.Email}})
 	if len(problems) > 0 {
 		t.Fatal(problems)
@@ -69,6 +72,32 @@ func TestAShadowRuleSendsNothingEvenWhereItWouldFail(t *testing.T) {
 	}
 	if got := only(t, newPlan(t, true, "{{.CallSid}}", "works")); got.State != store.Shadow || got.LastError == "" {
 		t.Errorf("Deliveries = %+v, want a shadow with the reason", got)
+	}
+}
+
+func TestRecallTellsWhatAPlanDecidedThen(t *testing.T) {
+	p := newPlan(t, false, "alice@example.com", "works")
+	d, err := p.Definition()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, status := range []string{"completed", "absent"} {
+		cb := &callback.Callback{RecordingStatus: status}
+		got, err := route.Recall(d, cb)
+		if want := p.Rules.Explain(cb).Rules; err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("Recall of %s = %+v, %v, want %+v, nil", status, got, err, want)
+		}
+	}
+}
+
+func TestRecallOfWhatIsNoPlanSaysSo(t *testing.T) {
+	for definition, want := range map[string]string{
+		"":                         "read the rules of then: ",
+		`{"rules":[{"name":"x"}]}`: `the rules of then are none any more: rule "x": `,
+	} {
+		if got, err := route.Recall([]byte(definition), new(callback.Callback)); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("Recall(%q) = %v, %v, want an error that begins with %q", definition, got, err, want)
+		}
 	}
 }
 

@@ -11,15 +11,15 @@ import (
 // Book says who and what rules may name. Contacts and groups are found whatever
 // the case of their names.
 type Book struct {
-	Contacts map[string]Contact
-	Groups   map[string][]string // of contacts and addresses
-	Channels map[string]string   // name to kind
+	Contacts map[string]Contact  `json:"contacts"`
+	Groups   map[string][]string `json:"groups"`   // of contacts and addresses
+	Channels map[string]string   `json:"channels"` // name to kind
 }
 
 // Contact is a person. Either address may be empty.
 type Contact struct {
-	Email string `toml:"email"`
-	Phone string `toml:"phone"`
+	Email string `toml:"email" json:"email,omitempty"`
+	Phone string `toml:"phone" json:"phone,omitempty"`
 }
 
 // book is a Book whose names are folded.

@@ -21,7 +21,7 @@ type Problem struct{ Path, Text string }
 // Compile compiles rules. It returns every problem it finds; where there is
 // one, there is no set.
 func Compile(definitions []Rule, b Book) (*Set, []Problem) {
-	c := compiler{Book: b, set: &Set{}, slots: make(map[slot]int)}
+	c := compiler{Book: b, set: &Set{definition: Definition{definitions, b}}, slots: make(map[slot]int)}
 	c.compileBook()
 	names := make(map[string]bool)
 	for i := range definitions {
@@ -68,7 +68,7 @@ func (c *compiler) fail(key, format string, args ...any) {
 }
 
 func (c *compiler) compileRule(d *Rule) {
-	r := rule{name: d.Name, enabled: d.Enabled == nil || *d.Enabled, stop: d.Stop, shadow: d.Shadow}
+	r := rule{name: d.Name, line: d.Line, enabled: d.Enabled == nil || *d.Enabled, stop: d.Stop, shadow: d.Shadow}
 	r.conditions = c.compileConditions("", &d.Conditions)
 	if d.Unless != nil {
 		r.exceptions = c.compileConditions("unless.", d.Unless)

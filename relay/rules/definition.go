@@ -2,29 +2,38 @@ package rules
 
 import "fmt"
 
+// Definition is rules as they were written, with the book of whom they name:
+// all that decides, beside a callback, who is told. It outlives the
+// configuration as JSON, out of which it compiles to the same set.
+type Definition struct {
+	Rules []Rule `json:"rules"`
+	Book  Book   `json:"book"`
+}
+
 // Rule is one [[rule]] as an admin writes it.
 type Rule struct {
-	Name string `toml:"name"`
+	Name string `toml:"name" json:"name"`
+	Line int    `toml:"-" json:"line,omitempty"` // of the configuration file; 0 where there is none
 	Conditions
-	Unless  *Conditions `toml:"unless"`
-	Send    []Send      `toml:"send"`
-	All     bool        `toml:"all"`     // must be said where there is no condition
-	Stop    bool        `toml:"stop"`    // no rule after this one, where it matches
-	Shadow  bool        `toml:"shadow"`  // note what it would send, and send nothing
-	Enabled *bool       `toml:"enabled"` // nil is true
+	Unless  *Conditions `toml:"unless" json:"unless,omitempty"`
+	Send    []Send      `toml:"send" json:"send"`
+	All     bool        `toml:"all" json:"all,omitempty"`         // must be said where there is no condition
+	Stop    bool        `toml:"stop" json:"stop,omitempty"`       // no rule after this one, where it matches
+	Shadow  bool        `toml:"shadow" json:"shadow,omitempty"`   // note what it would send, and send nothing
+	Enabled *bool       `toml:"enabled" json:"enabled,omitempty"` // nil is true
 }
 
 // Conditions must all hold.
 type Conditions struct {
-	Status        Patterns            `toml:"status"`
-	Source        Patterns            `toml:"source"`
-	Account       Patterns            `toml:"account"`
-	Call          Patterns            `toml:"call"`
-	AudioChannels Patterns            `toml:"audio_channels"`
-	MinDuration   string              `toml:"min_duration"` // such as 1m30s; inclusive
-	MaxDuration   string              `toml:"max_duration"` // inclusive
-	Query         map[string]Patterns `toml:"query"`        // of the callback's URL
-	Field         map[string]Patterns `toml:"field"`        // any parameter of the callback
+	Status        Patterns            `toml:"status" json:"status,omitempty"`
+	Source        Patterns            `toml:"source" json:"source,omitempty"`
+	Account       Patterns            `toml:"account" json:"account,omitempty"`
+	Call          Patterns            `toml:"call" json:"call,omitempty"`
+	AudioChannels Patterns            `toml:"audio_channels" json:"audio_channels,omitempty"`
+	MinDuration   string              `toml:"min_duration" json:"min_duration,omitempty"` // such as 1m30s; inclusive
+	MaxDuration   string              `toml:"max_duration" json:"max_duration,omitempty"` // inclusive
+	Query         map[string]Patterns `toml:"query" json:"query,omitempty"`               // of the callback's URL
+	Field         map[string]Patterns `toml:"field" json:"field,omitempty"`               // any parameter of the callback
 }
 
 // empty reports whether there is no condition.
@@ -35,9 +44,9 @@ func (c *Conditions) empty() bool {
 
 // Send is one entry of a rule's send.
 type Send struct {
-	Via      string   `toml:"via"`
-	To       Patterns `toml:"to"` // groups, contacts, addresses, or templates that yield one
-	Template string   `toml:"template"`
+	Via      string   `toml:"via" json:"via"`
+	To       Patterns `toml:"to" json:"to"` // groups, contacts, addresses, or templates that yield one
+	Template string   `toml:"template" json:"template"`
 }
 
 // Patterns is a string or a list of strings.

@@ -1,6 +1,7 @@
 package rules_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
@@ -155,6 +156,35 @@ func TestEvaluateFindsWhatExplainFinds(t *testing.T) {
 	}
 	if matches < cases {
 		t.Errorf("%d cases had %d matches, want more: they prove little", cases, matches)
+	}
+}
+
+func TestWhatIsCompiledFromADefinitionInJSONDecidesTheSame(t *testing.T) {
+	choose := chooser(rand.New(rand.NewPCG(5, 6)).IntN)
+	for range 1000 {
+		var list []rules.Rule
+		for i := range choose(12) {
+			r := choose.rule(i)
+			r.Line = 10 * i
+			list = append(list, r)
+		}
+		set := compile(t, list...)
+		stored, err := json.Marshal(set.Definition())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var d rules.Definition
+		if err := json.Unmarshal(stored, &d); err != nil {
+			t.Fatalf("Unmarshal(%s): %v", stored, err)
+		}
+		again, problems := rules.Compile(d.Rules, d.Book)
+		if len(problems) > 0 {
+			t.Fatalf("Compile(%s): got problems %q, want none", stored, problems)
+		}
+		cb := choose.callback()
+		if got, want := again.Explain(cb), set.Explain(cb); !reflect.DeepEqual(got, want) {
+			t.Fatalf("definition %s\ncallback %+v\nExplain: got %+v\nwant %+v", stored, cb, got, want)
+		}
 	}
 }
 

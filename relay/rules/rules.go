@@ -22,6 +22,8 @@ import (
 
 // Set is a list of compiled rules. It does not change, and may be used at once.
 type Set struct {
+	definition Definition
+
 	rules  []rule
 	slots  []slot
 	index  index
@@ -44,6 +46,7 @@ type Delivery struct {
 // values tell least.
 type rule struct {
 	name       string
+	line       int
 	enabled    bool
 	stop       bool
 	shadow     bool
@@ -57,6 +60,9 @@ type send struct {
 	channel, kind, template string
 	recipients              []recipient
 }
+
+// Definition returns what the set was compiled from. It is not to be changed.
+func (s *Set) Definition() Definition { return s.definition }
 
 // Evaluate returns the deliveries that cb asks for, in the order of the rules,
 // and the names of the rules that matched. The same channel, template and

@@ -16,7 +16,8 @@ type Trace struct {
 // RuleTrace says how one rule decided, and why in words.
 type RuleTrace struct {
 	Name       string           `json:"name"`
-	Index      int              `json:"-"` // among the rules
+	Line       int              `json:"line"` // of the configuration file; 0 where that is not known
+	Index      int              `json:"-"`    // among the rules
 	Matched    bool             `json:"matched"`
 	Reason     string           `json:"reason"`
 	Conditions []ConditionTrace `json:"conditions"`
@@ -41,7 +42,7 @@ func (s *Set) Explain(cb *callback.Callback) Trace {
 	stoppedBy := ""
 	for i := range s.rules {
 		r, trace := &s.rules[i], &t.Rules[i]
-		trace.Name, trace.Index = r.name, i
+		trace.Name, trace.Line, trace.Index = r.name, r.line, i
 		if stoppedBy != "" {
 			trace.judge(r, v)
 			trace.skip(stoppedBy)

@@ -1,6 +1,7 @@
 package rules_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -63,6 +64,20 @@ func TestExplainSaysWhyARuleMatchesOrNot(t *testing.T) {
 		}
 		if _, matched := set.Evaluate(cb); got.Rules[0].Matched != (len(matched) == 1) {
 			t.Errorf("%s: Explain: got matched %v, but Evaluate matched %q", name, got.Rules[0].Matched, matched)
+		}
+	}
+}
+
+func TestExplainSaysOnWhichLineARuleStands(t *testing.T) {
+	first, second := good(), good()
+	first.Line, second.Name, second.Line = 7, "second", 12
+	got, err := json.Marshal(compile(t, first, second).Explain(call()).Rules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"name":"r","line":7,`, `"name":"second","line":12,`} {
+		if !strings.Contains(string(got), want) {
+			t.Errorf("Explain: got %s, want %s in it", got, want)
 		}
 	}
 }
