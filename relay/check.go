@@ -1,10 +1,12 @@
 package relay
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"ringpost/relay/config"
 	"ringpost/relay/render"
@@ -14,13 +16,31 @@ import (
 // Test runs the configuration's own tests and returns those that fail.
 func Test(cfg *config.Config) []config.Problem {
 	var problems []config.Problem
-	plan := &route.Plan{Rules: cfg.Rules, Templates: cfg.Templates}
+	plan := newPlan(cfg)
 	for _, t := range cfg.Tests {
 		for _, text := range runTest(plan, t, cfg.SignalWire.Space) {
 			problems = append(problems, config.Problem{File: cfg.File, Line: t.Line, Text: fmt.Sprintf("test %q: %s", t.Name, text)})
 		}
 	}
 	return problems
+}
+
+// Explain says what cfg makes of a callback with those fields and that query.
+// What fields leave out is filled in as it is for tests.
+func Explain(cfg *config.Config, fields, query map[string]string, at time.Time) (route.Explanation, error) {
+	cb, err := route.Sample(fields, query, cfg.SignalWire.Space, at)
+	if err != nil {
+		return route.Explanation{}, fmt.Errorf("callback: %w", err)
+	}
+	e := newPlan(cfg).Explain(cb)
+	if len(e.Rules) < len(cfg.RuleList) {
+		return e, errors.New("the rules are not known: variables that they, contacts or groups need are not set")
+	}
+	return e, nil
+}
+
+func newPlan(cfg *config.Config) *route.Plan {
+	return &route.Plan{Rules: cfg.Rules, Templates: cfg.Templates}
 }
 
 // runTest returns how what happens differs from what the test expects.

@@ -8,7 +8,6 @@ import (
 
 	"ringpost/relay/config"
 	"ringpost/relay/deliver"
-	"ringpost/relay/route"
 )
 
 // Reload puts the configuration file as it is now into force, for all that
@@ -67,7 +66,7 @@ func (s *Service) use(ctx context.Context, cfg *config.Config) error {
 	if err := s.deliverer.Configure(ctx, policy, channels); err != nil {
 		return err
 	}
-	s.router.Follow(&route.Plan{Rules: cfg.Rules, Templates: cfg.Templates})
+	s.router.Follow(newPlan(cfg))
 	s.intake.Accept(senders(cfg))
 	if s.options.Level != nil {
 		s.options.Level.Set(cfg.Log.Level)

@@ -83,7 +83,7 @@ func (p *program) root() *cobra.Command {
 	}
 	root.PersistentFlags().StringVarP(&p.config, "config", "c", cmp.Or(os.Getenv("RINGPOST_CONFIG"), "ringpost.toml"),
 		"configuration `file`; also RINGPOST_CONFIG")
-	root.AddCommand(p.serve(), p.demo(), p.check(), p.sign(), p.health(), p.version())
+	root.AddCommand(p.serve(), p.demo(), p.check(), p.explain(), p.sign(), p.health(), p.version())
 	return root
 }
 
@@ -102,11 +102,13 @@ func (p *program) checkOutput() error {
 }
 
 // load loads the configuration for a command that works with it. Its problems
-// are printed.
+// are printed; what is but a warning is for those that serve or check it.
 func (p *program) load(mode config.Mode) (*config.Config, error) {
 	cfg, problems := config.Load(p.config, mode)
 	for _, problem := range problems {
-		fmt.Fprintln(p.stderr, problem)
+		if mode == config.Serve || !problem.Warning {
+			fmt.Fprintln(p.stderr, problem)
+		}
 	}
 	if cfg == nil {
 		return nil, errProblems

@@ -18,10 +18,23 @@ import (
 // ringpost runs the binary and returns what it printed and its exit code.
 func ringpost(t *testing.T, env []string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
-	var out, errs bytes.Buffer
 	command := exec.CommandContext(t.Context(), binary, args...)
-	command.Stdout, command.Stderr = &out, &errs
 	command.Env = append(os.Environ(), env...)
+	return outcome(t, command)
+}
+
+// ringpostReading is ringpost with something on standard input.
+func ringpostReading(t *testing.T, stdin string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	command := exec.CommandContext(t.Context(), binary, args...)
+	command.Stdin = strings.NewReader(stdin)
+	return outcome(t, command)
+}
+
+func outcome(t *testing.T, command *exec.Cmd) (stdout, stderr string, code int) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	command.Stdout, command.Stderr = &out, &errs
 	err := command.Run()
 	if e, ok := errors.AsType[*exec.ExitError](err); ok {
 		code = e.ExitCode()

@@ -43,12 +43,12 @@ func (p *program) printCurl(cfg *config.Config, args []string, query string, pub
 	if len(cfg.SignalWire.SigningKeys) == 0 {
 		return errors.New("sign: [signalwire] signing_keys is empty: there is no key to sign with")
 	}
+	fields, err := assignments(args)
+	if err != nil {
+		return err
+	}
 	form := sampleForm(cfg.SignalWire.Space)
-	for _, arg := range args {
-		name, value, ok := strings.Cut(arg, "=")
-		if !ok {
-			return &usageError{fmt.Sprintf("sign: %q: want FIELD=VALUE", arg)}
-		}
+	for name, value := range fields {
 		form.Set(name, value)
 	}
 	target := callback.Path
@@ -71,6 +71,19 @@ func (p *program) printCurl(cfg *config.Config, args []string, query string, pub
 	_, err = fmt.Fprintf(p.stdout, "curl --fail-with-body --show-error --silent --write-out '%%{http_code}\\n' \\\n"+
 		"  --header %s \\\n  --data %s \\\n  %s\n", quote(header+": "+signature), quote(body), quote(base+target))
 	return err
+}
+
+// assignments reads arguments FIELD=VALUE.
+func assignments(args []string) (map[string]string, error) {
+	fields := make(map[string]string)
+	for _, arg := range args {
+		name, value, ok := strings.Cut(arg, "=")
+		if !ok || name == "" {
+			return nil, &usageError{fmt.Sprintf("%q: want FIELD=VALUE, such as RecordingDuration=3", arg)}
+		}
+		fields[name] = value
+	}
+	return fields, nil
 }
 
 // sampleForm returns the form of a callback for a finished call.

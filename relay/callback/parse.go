@@ -1,6 +1,7 @@
 package callback
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"net/url"
@@ -230,6 +231,21 @@ func resolve(raw, space string) (string, error) {
 // query. It is for trying out rules.
 func New(fields, query map[string]string, space string, now time.Time) (*Callback, error) {
 	return (&Request{params: sortedParams(fields), query: sortedParams(query)}).Parse(space, now)
+}
+
+// ReadFields reads the fields of a body that is a form or a JSON object, or of a
+// query. It is for [New], and joins what is given more than once as Parse does.
+func ReadFields(body []byte) (map[string]string, error) {
+	text := bytes.TrimSpace(body)
+	params, err := decodeForm(string(text))
+	if bytes.HasPrefix(text, []byte("{")) {
+		params, err = decodeJSON(text)
+	}
+	fields := make(map[string]string)
+	for _, p := range params {
+		fields = add(fields, p)
+	}
+	return fields, err
 }
 
 func sortedParams(m map[string]string) (params []param) {

@@ -49,7 +49,7 @@ var (
 	executing    = regexp.MustCompile(`^executing ".*?" at (<.*?>): `)
 	unknownField = regexp.MustCompile(`can't evaluate field (\w+) in type \*render\.view$`)
 	missingQuery = regexp.MustCompile(`<\$?\.Query\.\w+>: map has no entry for key "(.*)"$`)
-	missing      = regexp.MustCompile(`map has no entry for key (".*")$`)
+	missing      = regexp.MustCompile(`(?:<\$?\.Fields\.\w+>: )?map has no entry for key "(.*)"$`)
 	// quotes is what the template package says with values of the callback after it.
 	quotes = regexp.MustCompile(`(range can't iterate over|non-comparable type)(?s:.*)`)
 )

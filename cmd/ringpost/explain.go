@@ -1,0 +1,201 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"ringpost/relay"
+	"ringpost/relay/callback"
+	"ringpost/relay/config"
+	"ringpost/relay/route"
+	"ringpost/relay/rules"
+)
+
+// maxInput bounds a file that a command reads: it is more than a callback may
+// have.
+const maxInput = 128 << 10
+
+func (p *program) explain() *cobra.Command {
+	var query, body string
+	cmd := &cobra.Command{
+		Use:   "explain [FIELD=VALUE...]",
+		Short: "Say who would be told about a callback, and why nobody else",
+		Long: `Explain takes one callback through the rules of the configuration and sends
+nothing. It prints each rule in order and why it matches or not, then each
+message as it would go out. Fields that are not given are those of a finished
+call of a minute and a half.`,
+		Example: `  ringpost explain RecordingSource=DialVerb RecordingDuration=3 --query 'agent=alice'
+  ringpost explain --body callback.txt -o json`,
+		RunE: func(_ *cobra.Command, args []string) error {
+			fields, err := p.callbackFields(args, body)
+			if err != nil {
+				return err
+			}
+			inQuery, err := callback.ReadFields([]byte(strings.TrimPrefix(query, "?")))
+			if err != nil {
+				return &usageError{"--query: " + err.Error()}
+			}
+			cfg, err := p.load(config.Check)
+			if err != nil {
+				return err
+			}
+			e, err := relay.Explain(cfg, fields, inQuery, time.Now())
+			if err != nil {
+				return err
+			}
+			if p.output == "json" {
+				return p.printJSON(e)
+			}
+			p.printRules(e.Rules)
+			p.printMessages(e.Deliveries)
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&query, "query", "", "query `string` of the callback URL")
+	cmd.Flags().StringVar(&body, "body", "", "`file` with the callback's body, a form or JSON; - is standard input")
+	return p.withOutput(cmd)
+}
+
+// callbackFields returns the fields of a body, if one is given, with those of the
+// arguments in their place.
+func (p *program) callbackFields(args []string, body string) (map[string]string, error) {
+	given, err := assignments(args)
+	if err != nil || body == "" {
+		return given, err
+	}
+	text, err := p.read(body)
+	if err != nil {
+		return nil, err
+	}
+	fields, err := callback.ReadFields(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: want the body of a callback, a form or JSON: %w", body, err)
+	}
+	maps.Copy(fields, given)
+	return fields, nil
+}
+
+// read reads a file, or standard input where its name is -.
+func (p *program) read(name string) ([]byte, error) {
+	in := p.stdin
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		in = f
+	}
+	text, err := io.ReadAll(io.LimitReader(in, maxInput+1))
+	if err == nil && len(text) > maxInput {
+		err = fmt.Errorf("longer than %d KiB, which is more than a callback may have", maxInput>>10)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	return text, nil
+}
+
+// printRules prints how each rule decided, and the conditions of those that do
+// not match.
+func (p *program) printRules(traces []rules.RuleTrace) {
+	for _, r := range traces {
+		fmt.Fprintf(p.stdout, "%s %s\n    %s\n", mark(r.Matched), printable(r.Name), printable(r.Reason))
+		if r.Matched {
+			continue
+		}
+		for _, c := range r.Conditions {
+			p.printCondition(c)
+		}
+	}
+}
+
+func (p *program) printCondition(c rules.ConditionTrace) {
+	at, end := mark(c.OK), ""
+	if strings.HasPrefix(c.Key, "unless.") { // one that holds need not be enough
+		at, end = "-", " (does not hold)"
+		if c.OK {
+			end = " (holds)"
+		}
+	}
+	fmt.Fprintf(p.stdout, "      %s %s: wanted %s, got %s%s\n",
+		at, printable(c.Key), printable(c.Wanted), printable(cmp.Or(c.Actual, "nothing")), end)
+}
+
+// mark tells yes from no without a colour.
+func mark(yes bool) string {
+	if yes {
+		return "✓"
+	}
+	return "✗"
+}
+
+// printMessages prints what would go out: the same words to several people once.
+func (p *program) printMessages(messages []route.Message) {
+	var sent, problems, trials []route.Message
+	recipients := make(map[route.Message][]string) // by the message without its recipient
+	for _, m := range messages {
+		list := &sent
+		switch {
+		case m.Shadow:
+			list = &trials
+		case m.Problem != "":
+			list = &problems
+		}
+		to := m.To
+		m.To = ""
+		if recipients[m] == nil {
+			*list = append(*list, m)
+		}
+		recipients[m] = append(recipients[m], cmp.Or(printable(to), "nobody"))
+	}
+	n := 0
+	for _, m := range sent {
+		n += len(recipients[m])
+	}
+	if n == 0 {
+		fmt.Fprintln(p.stdout, "\nNothing would be sent.")
+	} else {
+		fmt.Fprintf(p.stdout, "\n%s would be sent.\n", count(n, "message"))
+	}
+	for _, m := range slices.Concat(sent, problems, trials) {
+		p.printMessage(m, strings.Join(recipients[m], ", "))
+	}
+}
+
+func (p *program) printMessage(m route.Message, to string) {
+	verdict := "✓"
+	switch {
+	case m.Shadow:
+		verdict = "✗ trial only, not sent:"
+	case m.Problem != "":
+		verdict = "✗ cannot be sent:"
+	}
+	via := fmt.Sprintf("channel %s, rule %q", printable(m.Channel), m.Rule)
+	if m.Segments > 0 {
+		via += ", " + count(m.Segments, "segment")
+	}
+	fmt.Fprintf(p.stdout, "\n%s to %s (%s)\n", verdict, to, via)
+	if m.Problem != "" {
+		fmt.Fprintf(p.stdout, "    %s\n", printable(m.Problem))
+		return
+	}
+	text := strings.TrimSpace(m.Text)
+	if m.Subject != "" {
+		text = "Subject: " + m.Subject + "\n\n" + text
+	}
+	for line := range strings.Lines(text) {
+		fmt.Fprintln(p.stdout, strings.TrimRight("    │ "+printable(strings.TrimRight(line, "\r\n")), " "))
+	}
+	if m.HTML != "" {
+		fmt.Fprintf(p.stdout, "    and as HTML (%d bytes)\n", len(m.HTML))
+	}
+}
