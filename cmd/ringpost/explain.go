@@ -108,7 +108,11 @@ func (p *program) read(name string) ([]byte, error) {
 // not match.
 func (p *program) printRules(traces []rules.RuleTrace) {
 	for _, r := range traces {
-		fmt.Fprintf(p.stdout, "%s %s\n    %s\n", mark(r.Matched), printable(r.Name), printable(r.Reason))
+		where := ""
+		if r.Line > 0 {
+			where = fmt.Sprintf(" (line %d)", r.Line)
+		}
+		fmt.Fprintf(p.stdout, "%s %s%s\n    %s\n", mark(r.Matched), printable(r.Name), where, printable(r.Reason))
 		if r.Matched {
 			continue
 		}

@@ -100,6 +100,9 @@ func TestExplainPrintsRulesConditionsAndMessagesForPeople(t *testing.T) {
 		t.Errorf("explain = %d %q, want 0 and no error", code, errs)
 	}
 	golden(t, "explain.txt", out)
+	if line := explain(t).Rules[1].Line; line != 24 {
+		t.Errorf("explain -o json: the second rule stands on line %d, want 24", line)
+	}
 }
 
 // golden compares with a file of testdata.
