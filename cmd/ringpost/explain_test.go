@@ -100,8 +100,8 @@ func TestExplainPrintsRulesConditionsAndMessagesForPeople(t *testing.T) {
 		t.Errorf("explain = %d %q, want 0 and no error", code, errs)
 	}
 	golden(t, "explain.txt", out)
-	if line := explain(t).Rules[1].Line; line != 24 {
-		t.Errorf("explain -o json: the second rule stands on line %d, want 24", line)
+	if line := explain(t).Rules[1].Line; line != 23 {
+		t.Errorf("explain -o json: the second rule stands on line %d, want 23", line)
 	}
 }
 
