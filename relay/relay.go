@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -270,11 +269,8 @@ func (s *Service) countQueue() (metrics.Queue, error) {
 func senders(cfg *config.Config) intake.Senders {
 	in := intake.Senders{Space: cfg.SignalWire.Space}
 	if !cfg.SignalWire.Unsigned {
-		keys := make([]string, len(cfg.SignalWire.SigningKeys))
-		for i, k := range cfg.SignalWire.SigningKeys {
-			keys[i] = string(k)
-		}
-		in.Verifier = callback.NewVerifier(cmp.Or(cfg.Server.PublicURL, "http://"+cfg.Server.Listen), keys)
+		to := receiver(cfg)
+		in.Verifier = callback.NewVerifier(to.PublicURL, to.Keys)
 	}
 	return in
 }

@@ -20,8 +20,14 @@ const (
 	maxTarget = 16 << 10
 )
 
+// The content types of a callback's body.
+const (
+	typeForm = "application/x-www-form-urlencoded"
+	typeJSON = "application/json"
+)
+
 // ErrMediaType means that the body is neither a form nor JSON.
-var ErrMediaType = errors.New("want application/x-www-form-urlencoded or application/json")
+var ErrMediaType = errors.New("want " + typeForm + " or " + typeJSON)
 
 // Request is a callback as it came in.
 type Request struct {
@@ -62,16 +68,16 @@ func (r *Request) Decode() error {
 		return nil
 	}
 	mediaType := r.ContentType
-	if mediaType != "application/x-www-form-urlencoded" {
+	if mediaType != typeForm {
 		if mediaType, _, err = mime.ParseMediaType(r.ContentType); err != nil {
 			return ErrMediaType
 		}
 	}
 	switch mediaType {
-	case "application/x-www-form-urlencoded":
+	case typeForm:
 		r.format = formatForm
 		r.params, err = decodeForm(string(r.Body))
-	case "application/json":
+	case typeJSON:
 		r.format = formatJSON
 		r.params, err = decodeJSON(r.Body)
 	default:

@@ -107,7 +107,7 @@ func bases(publicURL string) []string {
 // Verify returns nil where a decoded request carries a signature by one of the
 // keys over the public URL, and a [*SignatureError] otherwise.
 func (v *Verifier) Verify(r *Request) error {
-	signature, sha256Signature := v.signatures(r)
+	signature, sha256Signature := r.signatures()
 	if signature == "" && sha256Signature == "" {
 		return &SignatureError{Missing: true, URL: v.bases[0] + r.Target}
 	}
@@ -121,7 +121,7 @@ func (v *Verifier) Verify(r *Request) error {
 	return &SignatureError{URL: v.bases[0] + r.Target}
 }
 
-func (v *Verifier) signatures(r *Request) (signature, sha256Signature string) {
+func (r *Request) signatures() (signature, sha256Signature string) {
 	signature = r.Header.Get(headerSignalWire)
 	if signature == "" {
 		signature = r.Header.Get(headerTwilio)
@@ -187,15 +187,20 @@ func (v *Verifier) verifyJSON(r *Request, signature, sha256Signature string) boo
 
 // digestInQuery reports whether the query's bodySHA256 is the body's digest.
 func (r *Request) digestInQuery() bool {
+	text, _ := r.bodyDigest()
+	digest, err := hex.DecodeString(text)
+	sum := sha256.Sum256(r.Body)
+	return err == nil && subtle.ConstantTimeCompare(digest, sum[:]) == 1
+}
+
+// bodyDigest returns the query's bodySHA256, and whether it has one.
+func (r *Request) bodyDigest() (text string, ok bool) {
 	for _, p := range r.query {
-		if p.name != "bodySHA256" {
-			continue
+		if p.name == "bodySHA256" {
+			return p.value, true
 		}
-		sum := sha256.Sum256(r.Body)
-		digest, err := hex.DecodeString(p.value)
-		return err == nil && subtle.ConstantTimeCompare(digest, sum[:]) == 1
 	}
-	return false
+	return "", false
 }
 
 // verify compares want with the code of what is signed, in constant time.
