@@ -2,6 +2,10 @@
 // request are read (params.go), which signatures prove that SignalWire or
 // Twilio sent them (signature.go), and what they must hold to be a [Callback]
 // (parse.go).
+//
+// Where a signature does not verify, the doctor (doctor.go) reads the request as
+// people copy it (raw.go) and tries what is usually wrong (guess.go,
+// guess_body.go).
 package callback
 
 import (

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -68,6 +69,19 @@ func (b *book) one(name, kind string) found {
 		return found{to: name}
 	}
 	return found{problem: fmt.Sprintf("%s is no contact, no group and no %s", quote(name), needs(kind))}
+}
+
+// Address returns the address that a person names: a contact's, for channels of
+// kind, or the name itself where it is an address of that kind.
+func (s *Set) Address(name, kind string) (string, error) {
+	if _, ok := s.book.groups[fold(name)]; ok {
+		return "", fmt.Errorf("%s is a group: want one contact or %s", quote(name), needs(kind))
+	}
+	f := s.book.one(name, kind)
+	if f.problem != "" {
+		return "", errors.New(f.problem)
+	}
+	return f.to, nil
 }
 
 func (c Contact) address(kind string) string {

@@ -212,3 +212,28 @@ func longestDigits(s string) (longest int) {
 	}
 	return longest
 }
+
+func TestAnAddressIsAContactsOrOneOfTheChannelsKind(t *testing.T) {
+	set := compile(t)
+	for _, test := range []struct{ name, kind, want, problem string }{
+		{"Alice", "email", "alice@example.com", ""},
+		{"alice", "sms", "+15550100001", ""},
+		{"bob", "log", "+15550100002", ""},
+		{"dora@example.com", "email", "dora@example.com", ""},
+		{"+15550100077", "sms", "+15550100077", ""},
+		{"carol", "sms", "", `contact "carol" has no phone number such as +15550100001`},
+		{"+15550100077", "email", "", `"+*********77" is no contact, no group and no email address`},
+		{"5550100077", "sms", "", `"********77" is no contact, no group and no phone number such as +15550100001`},
+		{"managers", "email", "", `"managers" is a group: want one contact or email address`},
+		{"", "email", "", `"" is no contact, no group and no email address`},
+	} {
+		got, err := set.Address(test.name, test.kind)
+		problem := ""
+		if err != nil {
+			problem = err.Error()
+		}
+		if got != test.want || problem != test.problem {
+			t.Errorf("Address(%q, %s) = %q, %q; want %q, %q", test.name, test.kind, got, problem, test.want, test.problem)
+		}
+	}
+}
