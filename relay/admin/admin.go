@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"ringpost/relay/api"
 	"ringpost/relay/store"
 )
 
@@ -107,7 +108,7 @@ func (a *Admin) refuse(w http.ResponseWriter, err error) {
 	status, text := http.StatusInternalServerError, "the store failed; the log says why"
 	if _, ok := errors.AsType[*store.StateError](err); ok {
 		status, text = http.StatusConflict, err.Error()
-	} else if _, ok := errors.AsType[*badRequest](err); ok {
+	} else if _, ok := errors.AsType[*api.RequestError](err); ok {
 		status, text = http.StatusBadRequest, err.Error()
 	} else if errors.Is(err, store.ErrNotFound) {
 		status, text = http.StatusNotFound, err.Error()

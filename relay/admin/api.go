@@ -10,6 +10,7 @@ import (
 
 	"github.com/julienschmidt/httprouter"
 
+	"ringpost/relay/api"
 	"ringpost/relay/store"
 )
 
@@ -17,56 +18,6 @@ const (
 	defaultLimit = 50
 	maxLimit     = 1000
 )
-
-// badRequest is a query parameter that cannot be understood.
-type badRequest struct{ text string }
-
-func (e *badRequest) Error() string { return e.text }
-
-// callback is a stored callback in JSON.
-type callback struct {
-	ID         int64             `json:"id"`
-	Recording  string            `json:"recording"`
-	Account    string            `json:"account"`
-	Call       string            `json:"call"`
-	Status     string            `json:"status"`
-	Source     string            `json:"source"`
-	Duration   int               `json:"duration"` // seconds
-	Channels   string            `json:"channels"`
-	URL        string            `json:"url"`
-	Fields     map[string]string `json:"fields"`
-	Query      map[string]string `json:"query"`
-	ReceivedAt time.Time         `json:"received_at"`
-	RoutedAt   *time.Time        `json:"routed_at"` // null until its deliveries are written
-}
-
-// delivery is a delivery in JSON, without what it says.
-type delivery struct {
-	ID            int64       `json:"id"`
-	Recording     string      `json:"recording"`
-	Callback      int64       `json:"callback"`
-	Rule          string      `json:"rule"`
-	Channel       string      `json:"channel"`
-	Kind          string      `json:"kind"`
-	To            string      `json:"to"`
-	Subject       string      `json:"subject"`
-	State         store.State `json:"state"`
-	Attempts      int         `json:"attempts"`
-	NextAttemptAt *time.Time  `json:"next_attempt_at"`
-	LastError     string      `json:"last_error"`
-	ProviderID    string      `json:"provider_id"`
-	CreatedAt     time.Time   `json:"created_at"`
-	FinishedAt    *time.Time  `json:"finished_at"`
-	History       []attempt   `json:"history,omitempty"` // of a single delivery only
-}
-
-// attempt is one attempt at a delivery in JSON.
-type attempt struct {
-	Number    int       `json:"number"`
-	StartedAt time.Time `json:"started_at"`
-	Seconds   float64   `json:"seconds"`
-	Error     string    `json:"error"`
-}
 
 func (a *Admin) callbacks(w http.ResponseWriter, r *http.Request) {
 	f, err := filter(r, "recording", "since", "limit", "after")
@@ -79,19 +30,16 @@ func (a *Admin) callbacks(w http.ResponseWriter, r *http.Request) {
 		a.refuse(w, err)
 		return
 	}
-	out := make([]callback, len(list))
+	out := make([]api.Callback, len(list))
 	for i, cb := range list {
-		out[i] = callback{
+		out[i] = api.Callback{
 			ID: cb.ID, Recording: cb.RecordingSid, Account: cb.AccountSid, Call: cb.CallSid,
 			Status: cb.RecordingStatus, Source: cb.RecordingSource, Duration: cb.RecordingDuration,
 			Channels: cb.RecordingChannels, URL: cb.RecordingUrl, Fields: cb.Fields, Query: cb.Query,
 			ReceivedAt: cb.ReceivedAt, RoutedAt: orNull(cb.RoutedAt),
 		}
 	}
-	a.answer(w, http.StatusOK, struct {
-		Callbacks []callback `json:"callbacks"`
-		Next      string     `json:"next,omitempty"`
-	}{out, next(len(out), f, func(i int) int64 { return out[i].ID })})
+	a.answer(w, http.StatusOK, api.Callbacks{Callbacks: out, Next: next(len(out), f, func(i int) int64 { return out[i].ID })})
 }
 
 func (a *Admin) deliveries(w http.ResponseWriter, r *http.Request) {
@@ -105,14 +53,11 @@ func (a *Admin) deliveries(w http.ResponseWriter, r *http.Request) {
 		a.refuse(w, err)
 		return
 	}
-	out := make([]delivery, len(list))
+	out := make([]api.Delivery, len(list))
 	for i := range list {
 		out[i] = view(&list[i])
 	}
-	a.answer(w, http.StatusOK, struct {
-		Deliveries []delivery `json:"deliveries"`
-		Next       string     `json:"next,omitempty"`
-	}{out, next(len(out), f, func(i int) int64 { return out[i].ID })})
+	a.answer(w, http.StatusOK, api.Deliveries{Deliveries: out, Next: next(len(out), f, func(i int) int64 { return out[i].ID })})
 }
 
 func (a *Admin) delivery(w http.ResponseWriter, r *http.Request, p httprouter.Params) {
@@ -128,7 +73,7 @@ func (a *Admin) delivery(w http.ResponseWriter, r *http.Request, p httprouter.Pa
 	}
 	out := view(d)
 	for _, t := range attempts {
-		out.History = append(out.History, attempt{t.Number, t.StartedAt, t.Took.Seconds(), t.Err})
+		out.History = append(out.History, api.Attempt{Number: t.Number, StartedAt: t.StartedAt, Seconds: t.Took.Seconds(), Error: t.Err})
 	}
 	a.answer(w, http.StatusOK, out)
 }
@@ -154,10 +99,10 @@ func (a *Admin) operate(w http.ResponseWriter, r *http.Request, p httprouter.Par
 	a.delivery(w, r, p)
 }
 
-func view(d *store.Delivery) delivery {
-	return delivery{
+func view(d *store.Delivery) api.Delivery {
+	return api.Delivery{
 		ID: d.ID, Recording: d.Recording, Callback: d.CallbackID, Rule: d.Rule, Channel: d.Channel, Kind: d.Kind,
-		To: d.To, Subject: d.Subject, State: d.State, Attempts: d.Attempts, NextAttemptAt: orNull(d.NextAttemptAt),
+		To: d.To, Subject: d.Subject, State: string(d.State), Attempts: d.Attempts, NextAttemptAt: orNull(d.NextAttemptAt),
 		LastError: d.LastError, ProviderID: d.ProviderID, CreatedAt: d.CreatedAt, FinishedAt: orNull(d.FinishedAt),
 	}
 }
@@ -190,10 +135,10 @@ func filter(r *http.Request, known ...string) (store.Filter, error) {
 	f := store.Filter{Limit: defaultLimit}
 	for name, values := range r.URL.Query() {
 		if !slices.Contains(known, name) {
-			return f, &badRequest{fmt.Sprintf("%s: unknown parameter (have %s)", name, strings.Join(known, ", "))}
+			return f, &api.RequestError{Text: fmt.Sprintf("%s: unknown parameter (have %s)", name, strings.Join(known, ", "))}
 		}
 		if len(values) != 1 {
-			return f, &badRequest{name + ": given more than once"}
+			return f, &api.RequestError{Text: name + ": given more than once"}
 		}
 		if values[0] == "" {
 			continue
@@ -217,21 +162,21 @@ func set(f *store.Filter, name, value string) error {
 	case "state":
 		f.State = store.State(value)
 		if !slices.Contains(store.States, f.State) {
-			return &badRequest{fmt.Sprintf("state: no state %q (have %v)", value, store.States)}
+			return &api.RequestError{Text: fmt.Sprintf("state: no state %q (have %v)", value, store.States)}
 		}
 	case "limit":
 		f.Limit, err = strconv.Atoi(value)
 		if err != nil || f.Limit < 1 || f.Limit > maxLimit {
-			return &badRequest{fmt.Sprintf("limit: want a number from 1 to %d", maxLimit)}
+			return &api.RequestError{Text: fmt.Sprintf("limit: want a number from 1 to %d", maxLimit)}
 		}
 	case "after":
 		f.After, err = strconv.ParseInt(value, 10, 64)
 		if err != nil || f.After < 1 {
-			return &badRequest{"after: want what the page before gave as next"}
+			return &api.RequestError{Text: "after: want what the page before gave as next"}
 		}
 	case "since":
 		if f.Since, err = since(value); err != nil {
-			return &badRequest{"since: want a time such as 2006-01-02T15:04:05Z or a duration such as 24h"}
+			return &api.RequestError{Text: "since: want a time such as 2006-01-02T15:04:05Z or a duration such as 24h"}
 		}
 	}
 	return nil

@@ -1,0 +1,68 @@
+// Package api is the API of the admin listener as both sides know it: its JSON,
+// and a client for it (client.go). Package admin serves it.
+package api
+
+import "time"
+
+// RequestError is a request that cannot be followed as it is. It says what would
+// be right, and is answered with 400.
+type RequestError struct{ Text string }
+
+func (e *RequestError) Error() string { return e.Text }
+
+// Callback is a stored callback.
+type Callback struct {
+	ID         int64             `json:"id"`
+	Recording  string            `json:"recording"`
+	Account    string            `json:"account"`
+	Call       string            `json:"call"`
+	Status     string            `json:"status"`
+	Source     string            `json:"source"`
+	Duration   int               `json:"duration"` // seconds
+	Channels   string            `json:"channels"`
+	URL        string            `json:"url"`
+	Fields     map[string]string `json:"fields"`
+	Query      map[string]string `json:"query"`
+	ReceivedAt time.Time         `json:"received_at"`
+	RoutedAt   *time.Time        `json:"routed_at"` // null until its deliveries are written
+}
+
+// Callbacks is a page of callbacks, newest first.
+type Callbacks struct {
+	Callbacks []Callback `json:"callbacks"`
+	Next      string     `json:"next,omitempty"` // what after is for the next page; empty at the end
+}
+
+// Delivery is a delivery, without what it says.
+type Delivery struct {
+	ID            int64      `json:"id"`
+	Recording     string     `json:"recording"`
+	Callback      int64      `json:"callback"`
+	Rule          string     `json:"rule"`
+	Channel       string     `json:"channel"`
+	Kind          string     `json:"kind"`
+	To            string     `json:"to"`
+	Subject       string     `json:"subject"`
+	State         string     `json:"state"`
+	Attempts      int        `json:"attempts"`
+	NextAttemptAt *time.Time `json:"next_attempt_at"`
+	LastError     string     `json:"last_error"`
+	ProviderID    string     `json:"provider_id"`
+	CreatedAt     time.Time  `json:"created_at"`
+	FinishedAt    *time.Time `json:"finished_at"`
+	History       []Attempt  `json:"history,omitempty"` // of a single delivery only
+}
+
+// Deliveries is a page of deliveries, newest first.
+type Deliveries struct {
+	Deliveries []Delivery `json:"deliveries"`
+	Next       string     `json:"next,omitempty"` // what after is for the next page; empty at the end
+}
+
+// Attempt is one attempt at a delivery.
+type Attempt struct {
+	Number    int       `json:"number"`
+	StartedAt time.Time `json:"started_at"`
+	Seconds   float64   `json:"seconds"`
+	Error     string    `json:"error"`
+}
