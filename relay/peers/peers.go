@@ -1,7 +1,7 @@
 // Package peers plays the two outside parties on loopback sockets, for the demo
 // and the tests: a mail server (mail.go) and SignalWire's REST API
-// (signalwire.go). Both keep what they accepted (journal.go), and fail on
-// demand through a [Hook].
+// (signalwire.go), with recordings to play (recordings.go). Both keep what they
+// accepted (journal.go), and fail on demand through a [Hook].
 package peers
 
 import (
@@ -23,6 +23,8 @@ const (
 
 	SendSMS Step = "send" // the subject is the recipient
 	ListSMS Step = "list" // the subject is the recipient asked for
+
+	FetchRecording Step = "fetch" // the subject is the recording's id
 )
 
 // Hook is asked before a step is answered. It may wait; ctx ends when the peer

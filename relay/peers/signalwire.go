@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 	"unicode/utf8"
 )
@@ -24,6 +25,8 @@ type SignalWireConfig struct {
 	OnMessage func(SMS) // called for each message before it is answered; may be nil
 	Hook      Hook      // may be nil
 	Keep      int       // messages that it remembers and lists; 0 is a thousand
+
+	ProtectMedia bool // recordings are for clients with the credentials only
 }
 
 // SMS is one text message that a SignalWire API accepted.
@@ -47,15 +50,17 @@ type APIError struct {
 func (e *APIError) Error() string { return fmt.Sprintf("%d: %s", e.Status, e.Message) }
 
 // SignalWire is SignalWire's REST API on a loopback socket, as far as sending
-// and listing text messages goes. Its methods may be called at once.
+// and listing text messages and playing recordings goes. Its methods may be
+// called at once.
 type SignalWire struct {
 	URL string // without a slash at the end
 
-	config   SignalWireConfig
-	server   *http.Server
-	accepted journal[SMS]
-	cancel   context.CancelFunc
-	stopped  chan struct{}
+	config     SignalWireConfig
+	server     *http.Server
+	accepted   journal[SMS]
+	recordings sync.Map // the lengths by id
+	cancel     context.CancelFunc
+	stopped    chan struct{}
 }
 
 // NewSignalWire starts an API on a port of its own.
@@ -77,6 +82,7 @@ func NewSignalWire(config SignalWireConfig) (*SignalWire, error) {
 		mux.HandleFunc("POST /api/laml/2010-04-01/Accounts/{project}/"+path, s.authorized(s.send))
 		mux.HandleFunc("GET /api/laml/2010-04-01/Accounts/{project}/"+path, s.authorized(s.list))
 	}
+	mux.HandleFunc("GET /api/laml/2010-04-01/Accounts/{project}/Recordings/{file}", s.media(s.recording))
 	s.server = &http.Server{
 		Handler:           mux,
 		ReadHeaderTimeout: 10 * time.Second,
@@ -116,6 +122,19 @@ func (s *SignalWire) authorized(next func(http.ResponseWriter, *http.Request) er
 			err = next(w, r)
 		}
 		if err != nil {
+			refuse(w, err)
+		}
+	}
+}
+
+// media lets requests for media through to next: all of them, unless they are
+// protected.
+func (s *SignalWire) media(next func(http.ResponseWriter, *http.Request) error) http.HandlerFunc {
+	if s.config.ProtectMedia {
+		return s.authorized(next)
+	}
+	return func(w http.ResponseWriter, r *http.Request) {
+		if err := next(w, r); err != nil {
 			refuse(w, err)
 		}
 	}
