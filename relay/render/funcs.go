@@ -14,7 +14,7 @@ import (
 // funcs are what templates may call beside the built-in functions.
 var funcs = template.FuncMap{
 	"duration": duration,
-	"mp3":      func(u string) string { return withFormat(u, ".mp3") },
+	"mp3":      MP3,
 	"wav":      func(u string) string { return withFormat(u, ".wav") },
 	"time":     formatTime,
 	"default":  orDefault,
@@ -25,6 +25,10 @@ var funcs = template.FuncMap{
 
 // duration turns seconds into 1m34s.
 func duration(seconds int) string { return (time.Duration(seconds) * time.Second).String() }
+
+// MP3 returns the URL of a recording as MP3, which is a tenth of its default, WAV,
+// where it comes in several formats.
+func MP3(recording string) string { return withFormat(recording, ".mp3") }
 
 // withFormat returns the URL of a recording in another format. Only the resource
 // …/Recordings/ID of SignalWire and Twilio comes in several, told by its suffix.

@@ -1,0 +1,4 @@
+package recording
+
+// Public is for tests of what connections are made to.
+var Public = public

@@ -1,0 +1,220 @@
+// Package recording passes a recording's audio on from the provider to somebody
+// who may hear it and has no credentials there. It promises that a callback,
+// whose RecordingUrl anybody may have written, can make this machine ask only
+// hosts where recordings are (origin.go), at public addresses (address.go), and
+// that of their answer only audio gets through (answer.go), streamed and bounded
+// in time.
+package recording
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"ringpost/relay/render"
+	"ringpost/relay/signalwire"
+)
+
+const (
+	// patience is how long the provider may take to begin to answer, and each
+	// side to pass on the next bytes. A player that is paused takes none: it
+	// comes back for the rest by range.
+	patience = 30 * time.Second
+	// maxRedirects is how often the provider may send the request elsewhere.
+	maxRedirects = 5
+	// chunk is how much is passed on at once, in bytes.
+	chunk = 32 << 10
+)
+
+// Config says where recordings are and how to ask for them.
+type Config struct {
+	Space   string // host name, e.g. example.signalwire.com; may be empty
+	APIURL  string // e.g. https://example.signalwire.com; may be empty
+	Project string
+	Token   string
+	Log     *slog.Logger
+
+	// Patience is in place of half a minute where it is not zero.
+	Patience time.Duration
+	// Transport makes the connections; nil makes one that connects to public
+	// addresses only, and to that of the APIURL.
+	Transport http.RoundTripper
+}
+
+// Fetcher fetches recordings. Its methods may be called at once.
+type Fetcher struct {
+	client   *http.Client
+	log      *slog.Logger
+	patience time.Duration
+}
+
+// New returns a fetcher. It does not connect.
+func New(config Config) (*Fetcher, error) {
+	g, err := newGate(config)
+	if err != nil {
+		return nil, err
+	}
+	f := &Fetcher{log: config.Log, patience: config.Patience}
+	if f.patience == 0 {
+		f.patience = patience
+	}
+	f.client = &http.Client{
+		Transport: g,
+		CheckRedirect: func(_ *http.Request, via []*http.Request) error {
+			if len(via) > maxRedirects {
+				return &failure{http.StatusBadGateway, "the provider sends the request on again and again", nil}
+			}
+			return nil
+		},
+	}
+	return f, nil
+}
+
+// Close ends idle connections. Recordings that are being played go on.
+func (f *Fetcher) Close() { f.client.CloseIdleConnections() }
+
+// failure is why there is no audio: in words for whoever asked, and with what
+// lies behind it, which is for the log. Neither holds a URL.
+type failure struct {
+	status int
+	text   string
+	cause  error // may be nil
+}
+
+func (e *failure) Error() string {
+	if e.cause == nil {
+		return e.text
+	}
+	return e.text + ": " + e.cause.Error()
+}
+
+func (e *failure) Unwrap() error { return e.cause }
+
+// errStalled ends a request whose provider says nothing more.
+var errStalled = errors.New("nothing came in time")
+
+// oneRange is a Range that asks for one part (RFC 9110, 14.2). Players ask for no
+// other, and several parts would come as something else than audio.
+var oneRange = regexp.MustCompile(`^bytes=(\d{1,19}-\d{0,19}|-\d{1,19})$`)
+
+// ServeAudio answers r with the audio of the recording at recordingURL, or the
+// part of it that r asks for. Where there is none, the answer is a status of 404,
+// 502 or 504 and a sentence that says why.
+func (f *Fetcher) ServeAudio(w http.ResponseWriter, r *http.Request, recordingURL string) {
+	ctx, cancel := context.WithCancelCause(r.Context())
+	defer cancel(nil)
+	stall := time.AfterFunc(f.patience, func() { cancel(errStalled) })
+	defer stall.Stop()
+
+	resp, err := f.fetch(ctx, r, recordingURL)
+	if err != nil {
+		f.refuse(w, r, err)
+		return
+	}
+	defer resp.Body.Close()
+	if err := pass(w.Header(), resp); err != nil {
+		f.refuse(w, r, err)
+		return
+	}
+	w.WriteHeader(resp.StatusCode)
+	if r.Method == http.MethodHead || resp.StatusCode == http.StatusRequestedRangeNotSatisfiable {
+		return
+	}
+	if err := f.stream(w, resp.Body, stall); err != nil {
+		if r.Context().Err() == nil {
+			f.log.Warn("recording broken off", "err", errors.Join(err, context.Cause(ctx)))
+		}
+		panic(http.ErrAbortHandler) // a cut answer must not look like a whole one
+	}
+}
+
+// fetch asks the provider for what r asks for.
+func (f *Fetcher) fetch(ctx context.Context, r *http.Request, recordingURL string) (*http.Response, error) {
+	if recordingURL == "" {
+		return nil, &failure{http.StatusNotFound, "the provider has not said where this recording is", nil}
+	}
+	req, err := http.NewRequestWithContext(ctx, r.Method, render.MP3(recordingURL), nil)
+	if err != nil {
+		return nil, &failure{http.StatusBadGateway, "the recording's URL cannot be read", nil}
+	}
+	if span := r.Header.Get("Range"); oneRange.MatchString(span) {
+		req.Header.Set("Range", span)
+		if validator := r.Header.Get("If-Range"); validator != "" {
+			req.Header.Set("If-Range", validator)
+		}
+	}
+	resp, err := f.client.Do(req) // #nosec G704 -- the gate judges where it goes
+	if err == nil {
+		return resp, nil
+	}
+	if e, ok := errors.AsType[*failure](err); ok {
+		return nil, e
+	}
+	return nil, f.unanswered(ctx, err)
+}
+
+// unanswered says why there is no answer.
+func (f *Fetcher) unanswered(ctx context.Context, err error) error {
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		err = e.Err // without the URL
+	}
+	cause := errors.New(signalwire.Redact(err.Error())) // a redirect's URL may be in it
+	timeout, ok := errors.AsType[net.Error](err)
+	switch {
+	case errors.Is(err, errNotPublic):
+		return &failure{http.StatusBadGateway, "recordings are fetched from public addresses only, and this one's host has another", cause}
+	case errors.Is(context.Cause(ctx), errStalled), ok && timeout.Timeout():
+		return &failure{http.StatusGatewayTimeout, "the provider does not answer in time: try again later", cause}
+	}
+	return &failure{http.StatusBadGateway, "the provider cannot be reached: try again later", cause}
+}
+
+// stream passes the audio on as it comes. Either side may take its time, but not
+// longer than it is waited for.
+func (f *Fetcher) stream(w http.ResponseWriter, audio io.Reader, stall *time.Timer) error {
+	out := http.NewResponseController(w)
+	buffer := make([]byte, chunk)
+	for {
+		stall.Reset(f.patience)
+		n, err := audio.Read(buffer)
+		stall.Stop()
+		if n > 0 {
+			// Some writers have no deadlines, such as those in tests.
+			_ = out.SetWriteDeadline(time.Now().Add(f.patience))
+			if _, err := w.Write(buffer[:n]); err != nil {
+				return fmt.Errorf("pass the recording on: %w", err)
+			}
+			if err := out.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+				return fmt.Errorf("pass the recording on: %w", err)
+			}
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read the recording: %w", err)
+		}
+	}
+}
+
+// refuse answers that there is no audio, and why.
+func (f *Fetcher) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	if r.Context().Err() != nil {
+		return // nobody is there any more
+	}
+	status, text := http.StatusBadGateway, err.Error()
+	if e, ok := errors.AsType[*failure](err); ok {
+		status, text = e.status, e.text
+	}
+	f.log.Warn("recording not fetched", "status", status, "err", err)
+	w.Header().Set("Cache-Control", "private, no-store")
+	http.Error(w, strings.ToUpper(text[:1])+text[1:]+".", status)
+}
