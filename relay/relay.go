@@ -18,6 +18,7 @@ import (
 	"ringpost/relay/deliver"
 	"ringpost/relay/intake"
 	"ringpost/relay/metrics"
+	"ringpost/relay/recording"
 	"ringpost/relay/route"
 	"ringpost/relay/store"
 )
@@ -47,6 +48,7 @@ type Service struct {
 	intake    *intake.Intake
 	router    *route.Router
 	deliverer *deliver.Deliverer
+	audio     atomic.Pointer[recording.Fetcher]
 	callbacks server
 	admin     server
 
@@ -209,6 +211,11 @@ func (s *Service) Retry(ctx context.Context, id int64) error {
 	}
 	s.deliverer.Wake(d.Channel)
 	return nil
+}
+
+// ServeAudio answers r with the audio of the recording at url, from the provider.
+func (s *Service) ServeAudio(w http.ResponseWriter, r *http.Request, url string) {
+	s.audio.Load().ServeAudio(w, r, url)
 }
 
 // answerRings looks for what other nodes leave to this one, until ctx ends.

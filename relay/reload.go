@@ -8,6 +8,7 @@ import (
 
 	"ringpost/relay/config"
 	"ringpost/relay/deliver"
+	"ringpost/relay/recording"
 )
 
 // Reload puts the configuration file as it is now into force, for all that
@@ -57,6 +58,16 @@ func (s *Service) use(ctx context.Context, cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
+	audio, err := recording.New(recording.Config{
+		Space:   cfg.SignalWire.Space,
+		APIURL:  cfg.SignalWire.APIURL,
+		Project: cfg.SignalWire.Project,
+		Token:   string(cfg.SignalWire.Token),
+		Log:     s.log,
+	})
+	if err != nil {
+		return err
+	}
 	s.keepUnchanged(channels, cfg)
 	policy := deliver.Policy{
 		FirstRetry:  cfg.Delivery.FirstRetry,
@@ -68,6 +79,9 @@ func (s *Service) use(ctx context.Context, cfg *config.Config) error {
 	}
 	s.router.Follow(newPlan(cfg))
 	s.intake.Accept(senders(cfg))
+	if old := s.audio.Swap(audio); old != nil {
+		old.Close()
+	}
 	if s.options.Level != nil {
 		s.options.Level.Set(cfg.Log.Level)
 	}

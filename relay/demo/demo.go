@@ -11,6 +11,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -148,8 +149,13 @@ func (d *Demo) await(ctx context.Context, emails, texts int) error {
 // post sends one callback of the story as SignalWire does, prints the answer
 // and how the rules decide.
 func (d *Demo) post(ctx context.Context, s scene) error {
+	d.api.Record(s.id, s.length())
 	target := callback.Path + s.query
-	body := s.form().Encode()
+	form := make(url.Values)
+	for name, value := range s.fields(d.api.RecordingURL(s.id)) {
+		form.Set(name, value)
+	}
+	body := form.Encode()
 	header, signature, err := callback.Sign(string(d.cfg.SignalWire.SigningKeys[0]), d.cfg.Server.PublicURL+target, body)
 	if err != nil {
 		return err
@@ -181,7 +187,7 @@ func (d *Demo) post(ctx context.Context, s scene) error {
 
 // explain prints how the rules decide about a callback of the story.
 func (d *Demo) explain(s scene) error {
-	cb, err := callback.New(s.fields(), s.queryValues(), d.cfg.SignalWire.Space, time.Now())
+	cb, err := callback.New(s.fields(d.api.RecordingURL(s.id)), s.queryValues(), d.cfg.SignalWire.Space, time.Now())
 	if err != nil {
 		return err
 	}

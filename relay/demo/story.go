@@ -1,12 +1,15 @@
 package demo
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"ringpost/relay/peers"
 )
@@ -41,8 +44,9 @@ var story = []scene{
 		status: http.StatusOK, explain: true},
 }
 
-// fields returns the callback's fields under the sender's names.
-func (s scene) fields() map[string]string {
+// fields returns the callback's fields under the sender's names. The recording is
+// at url.
+func (s scene) fields(url string) map[string]string {
 	const account = "b3877c40-da60-4998-90ad-b792e98472af"
 	return map[string]string{
 		"AccountSid":        account,
@@ -51,16 +55,8 @@ func (s scene) fields() map[string]string {
 		"RecordingStatus":   s.state,
 		"RecordingSource":   s.source,
 		"RecordingDuration": s.duration,
-		"RecordingUrl":      fmt.Sprintf("https://example.signalwire.com/api/laml/2010-04-01/Accounts/%s/Recordings/%s", account, s.id),
+		"RecordingUrl":      url,
 	}
-}
-
-func (s scene) form() url.Values {
-	form := make(url.Values)
-	for name, value := range s.fields() {
-		form.Set(name, value)
-	}
-	return form
 }
 
 func (s scene) queryValues() map[string]string {
@@ -73,6 +69,15 @@ func (s scene) queryValues() map[string]string {
 		values[name] = parsed.Get(name)
 	}
 	return values
+}
+
+// length returns how long the recording is.
+func (s scene) length() time.Duration {
+	seconds, err := strconv.Atoi(cmp.Or(s.duration, "0"))
+	if err != nil {
+		panic(err) // the story is a constant
+	}
+	return time.Duration(seconds) * time.Second
 }
 
 // printer prints what comes from several places, one after the other.
