@@ -10,6 +10,12 @@ type RequestError struct{ Text string }
 
 func (e *RequestError) Error() string { return e.Text }
 
+// ProviderError is what a mail server or SMS provider said to a request that
+// depends on it, and what to do about it. It is answered with 502.
+type ProviderError struct{ Text string }
+
+func (e *ProviderError) Error() string { return e.Text }
+
 // Callback is a stored callback.
 type Callback struct {
 	ID         int64             `json:"id"`
