@@ -25,8 +25,13 @@ type Error struct {
 	RetryAfter time.Duration
 }
 
+// Error says what the code means, where that is known, and then what the API
+// said.
 func (e *Error) Error() string {
 	var b strings.Builder
+	if meaning := Meaning(e.Code); meaning != "" {
+		fmt.Fprintf(&b, "%s: ", meaning)
+	}
 	fmt.Fprintf(&b, "HTTP status %d", e.Status)
 	if e.Code != 0 {
 		fmt.Fprintf(&b, ", code %d", e.Code)
@@ -35,6 +40,34 @@ func (e *Error) Error() string {
 		fmt.Fprintf(&b, ": %s", e.Message)
 	}
 	return b.String()
+}
+
+// Meaning says in plain words what a code of the API's means, or nothing where
+// that is not known.
+func Meaning(code int) string { return meanings[code] }
+
+var meanings = map[int]string{
+	20003: "the project or the token is wrong",
+	20404: "there is no such project",
+	20429: "too many requests at once",
+	21211: "the recipient is no valid phone number",
+	21214: "the recipient's number cannot be reached",
+	21217: "the recipient's number is not valid",
+	21219: "the recipient's number is not verified, and a trial account sends to verified ones only",
+	21401: "the sender's number cannot send SMS",
+	21408: "the account may not send SMS to the recipient's country",
+	21601: "the sender's number cannot send SMS",
+	21602: "the message has no text",
+	21603: "the message has no sender",
+	21604: "the message has no recipient",
+	21606: "the sender's number is not this account's, or cannot send SMS",
+	21610: "the recipient has opted out of SMS (answered STOP)",
+	21611: "too many messages of this sender wait already",
+	21612: "the recipient cannot be reached from the sender's number",
+	21614: "the recipient's number is no mobile number",
+	21617: "the message is too long",
+	30002: "the account is suspended or has no balance",
+	30022: "the sender has used up what it may send for now",
 }
 
 // newError reads an answer that is not a success.
