@@ -32,11 +32,16 @@ func Explain(cfg *config.Config, fields, query map[string]string, at time.Time) 
 	if err != nil {
 		return route.Explanation{}, fmt.Errorf("callback: %w", err)
 	}
-	e := newPlan(cfg).Explain(cb)
-	if len(e.Rules) < len(cfg.RuleList) {
-		return e, errors.New("the rules are not known: variables that they, contacts or groups need are not set")
+	return newPlan(cfg).Explain(cb), rulesKnown(cfg)
+}
+
+// rulesKnown returns nil, or that Check has left the rules out for want of a
+// variable.
+func rulesKnown(cfg *config.Config) error {
+	if len(cfg.Rules.Definition().Rules) < len(cfg.RuleList) {
+		return errors.New("the rules are not known: variables that they, contacts or groups need are not set")
 	}
-	return e, nil
+	return nil
 }
 
 func newPlan(cfg *config.Config) *route.Plan {

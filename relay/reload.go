@@ -9,6 +9,7 @@ import (
 	"ringpost/relay/config"
 	"ringpost/relay/deliver"
 	"ringpost/relay/recording"
+	"ringpost/relay/route"
 )
 
 // Reload puts the configuration file as it is now into force, for all that
@@ -42,6 +43,9 @@ func (s *Service) Reload(ctx context.Context) (problems []string) {
 	s.log.Info("configuration reloaded")
 	return nil
 }
+
+// Plan is the plan in force.
+func (s *Service) Plan() *route.Plan { return s.router.Plan() }
 
 // use puts cfg into force.
 func (s *Service) use(ctx context.Context, cfg *config.Config) error {

@@ -33,6 +33,7 @@ var errProblems = errors.New("problems were found")
 type program struct {
 	config         string
 	output         string
+	server         string
 	stdin          io.Reader
 	stdout, stderr io.Writer
 }

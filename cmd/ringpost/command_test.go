@@ -259,3 +259,12 @@ func write(t *testing.T, file, content string) {
 		t.Fatal(err)
 	}
 }
+
+func mustRead(t *testing.T, file string) string {
+	t.Helper()
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}

@@ -1,6 +1,6 @@
 // Package admin serves the admin listener: health, metrics, reload, and the
-// API over callbacks and deliveries (api.go). Who may ask is decided in
-// access.go.
+// API over callbacks and deliveries (api.go, replay.go). Who may ask is decided
+// in access.go.
 package admin
 
 import (
@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"ringpost/relay/api"
+	"ringpost/relay/route"
 	"ringpost/relay/store"
 )
 
@@ -27,6 +28,8 @@ type Service interface {
 	Reload(context.Context) (problems []string)
 	// Retry makes a delivery due at once.
 	Retry(ctx context.Context, id int64) error
+	// Plan is the plan in force.
+	Plan() *route.Plan
 }
 
 // Admin is the handler of the admin listener.
@@ -50,6 +53,7 @@ func New(service Service, s *store.Store, metrics prometheus.Gatherer, users []U
 	r.HandlerFunc(http.MethodGet, "/api/callbacks", a.callbacks)
 	r.HandlerFunc(http.MethodGet, "/api/deliveries", a.deliveries)
 	r.GET("/api/deliveries/:id", a.delivery)
+	r.HandlerFunc(http.MethodGet, "/api/replay", a.replay)
 	r.POST("/api/deliveries/:id/retry", a.retry)
 	r.POST("/api/deliveries/:id/cancel", a.cancel)
 

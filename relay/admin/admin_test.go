@@ -17,8 +17,12 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"ringpost/relay/admin"
+	"ringpost/relay/api"
 	"ringpost/relay/callback"
 	"ringpost/relay/metrics"
+	"ringpost/relay/render"
+	"ringpost/relay/route"
+	"ringpost/relay/rules"
 	"ringpost/relay/store"
 )
 
@@ -27,8 +31,10 @@ type service struct {
 	store    *store.Store
 	notReady error
 	problems []string
+	plan     *route.Plan
 }
 
+func (s *service) Plan() *route.Plan               { return s.plan }
 func (s *service) Ready(context.Context) error     { return s.notReady }
 func (s *service) Reload(context.Context) []string { return s.problems }
 func (s *service) Retry(ctx context.Context, id int64) error {
@@ -285,6 +291,39 @@ func TestMetricsHaveTheirNames(t *testing.T) {
 	for _, name := range []string{"ringpost_build_info{", "ringpost_config_last_reload_successful 1"} {
 		if !strings.Contains(body, name) {
 			t.Errorf("GET /metrics has no %s", name)
+		}
+	}
+}
+
+func TestAReplaySaysWhatTheRulesInForceMakeOfTheLastCallbacks(t *testing.T) {
+	svc, url := newAdmin(t)
+	templates, errs := render.Load("")
+	set, problems := rules.Compile([]rules.Rule{{Name: "r", All: true,
+		Send: []rules.Send{{Via: "mail", To: rules.Patterns{"{{.Query.agent}}@example.com"}, Template: "recording"}}}},
+		rules.Book{Channels: map[string]string{"mail": render.Email}})
+	if len(errs) > 0 || len(problems) > 0 {
+		t.Fatal(errs, problems)
+	}
+	svc.plan = &route.Plan{Rules: set, Templates: templates}
+	_, body := ask(t, "GET", url+"/api/replay")
+	var got api.Replay
+	if err := json.Unmarshal([]byte(body), &got); err != nil {
+		t.Fatalf("%v: %s", err, body)
+	}
+	if len(got.Callbacks) != 1 || got.Callbacks[0].Callback.Recording != "rec-1" || len(got.Callbacks[0].Messages) != 1 ||
+		got.Callbacks[0].Messages[0].To != "alice@example.com" || got.Callbacks[0].Messages[0].Digest == "" {
+		t.Errorf("GET /api/replay = %s, want the callback with an email to alice@example.com", body)
+	}
+	if strings.Contains(body, "A call was recorded") {
+		t.Errorf("GET /api/replay holds what the message says: %s", body)
+	}
+	again := svc.plan.Outcomes(got.Callbacks[0].Callback.Parsed())
+	if len(again) != 1 || again[0] != got.Callbacks[0].Messages[0] {
+		t.Errorf("the callback in JSON leads to %+v, want %+v", again, got.Callbacks[0].Messages)
+	}
+	for _, query := range []string{"limit=0", "limit=1001", "recording=rec-1"} {
+		if status, body := ask(t, "GET", url+"/api/replay?"+query); status != http.StatusBadRequest {
+			t.Errorf("GET /api/replay?%s = %d %s, want 400", query, status, body)
 		}
 	}
 }

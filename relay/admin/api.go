@@ -14,13 +14,11 @@ import (
 	"ringpost/relay/store"
 )
 
-const (
-	defaultLimit = 50
-	maxLimit     = 1000
-)
+// defaultLimit is how many rows a page has.
+const defaultLimit = 50
 
 func (a *Admin) callbacks(w http.ResponseWriter, r *http.Request) {
-	f, err := filter(r, "recording", "since", "limit", "after")
+	f, err := filter(r, store.Filter{Limit: defaultLimit}, "recording", "since", "limit", "after")
 	if err != nil {
 		a.refuse(w, err)
 		return
@@ -32,18 +30,13 @@ func (a *Admin) callbacks(w http.ResponseWriter, r *http.Request) {
 	}
 	out := make([]api.Callback, len(list))
 	for i, cb := range list {
-		out[i] = api.Callback{
-			ID: cb.ID, Recording: cb.RecordingSid, Account: cb.AccountSid, Call: cb.CallSid,
-			Status: cb.RecordingStatus, Source: cb.RecordingSource, Duration: cb.RecordingDuration,
-			Channels: cb.RecordingChannels, URL: cb.RecordingUrl, Fields: cb.Fields, Query: cb.Query,
-			ReceivedAt: cb.ReceivedAt, RoutedAt: orNull(cb.RoutedAt),
-		}
+		out[i] = viewCallback(cb)
 	}
 	a.answer(w, http.StatusOK, api.Callbacks{Callbacks: out, Next: next(len(out), f, func(i int) int64 { return out[i].ID })})
 }
 
 func (a *Admin) deliveries(w http.ResponseWriter, r *http.Request) {
-	f, err := filter(r, "recording", "state", "channel", "to", "since", "limit", "after")
+	f, err := filter(r, store.Filter{Limit: defaultLimit}, "recording", "state", "channel", "to", "since", "limit", "after")
 	if err != nil {
 		a.refuse(w, err)
 		return
@@ -99,6 +92,15 @@ func (a *Admin) operate(w http.ResponseWriter, r *http.Request, p httprouter.Par
 	a.delivery(w, r, p)
 }
 
+func viewCallback(cb store.Stored) api.Callback {
+	return api.Callback{
+		ID: cb.ID, Recording: cb.RecordingSid, Account: cb.AccountSid, Call: cb.CallSid,
+		Status: cb.RecordingStatus, Source: cb.RecordingSource, Duration: cb.RecordingDuration,
+		Channels: cb.RecordingChannels, URL: cb.RecordingUrl, Fields: cb.Fields, Query: cb.Query,
+		ReceivedAt: cb.ReceivedAt, RoutedAt: orNull(cb.RoutedAt),
+	}
+}
+
 func view(d *store.Delivery) api.Delivery {
 	return api.Delivery{
 		ID: d.ID, Recording: d.Recording, Callback: d.CallbackID, Rule: d.Rule, Channel: d.Channel, Kind: d.Kind,
@@ -130,9 +132,8 @@ func deliveryID(p httprouter.Params) (int64, error) {
 	return id, nil
 }
 
-// filter reads the query parameters, of which those in known are allowed.
-func filter(r *http.Request, known ...string) (store.Filter, error) {
-	f := store.Filter{Limit: defaultLimit}
+// filter puts the query parameters into f. Those in known are allowed.
+func filter(r *http.Request, f store.Filter, known ...string) (store.Filter, error) {
 	for name, values := range r.URL.Query() {
 		if !slices.Contains(known, name) {
 			return f, &api.RequestError{Text: fmt.Sprintf("%s: unknown parameter (have %s)", name, strings.Join(known, ", "))}
@@ -166,8 +167,8 @@ func set(f *store.Filter, name, value string) error {
 		}
 	case "limit":
 		f.Limit, err = strconv.Atoi(value)
-		if err != nil || f.Limit < 1 || f.Limit > maxLimit {
-			return &api.RequestError{Text: fmt.Sprintf("limit: want a number from 1 to %d", maxLimit)}
+		if err != nil || f.Limit < 1 || f.Limit > api.MaxLimit {
+			return &api.RequestError{Text: fmt.Sprintf("limit: want a number from 1 to %d", api.MaxLimit)}
 		}
 	case "after":
 		f.After, err = strconv.ParseInt(value, 10, 64)

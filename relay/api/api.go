@@ -2,7 +2,15 @@
 // and a client for it (client.go). Package admin serves it.
 package api
 
-import "time"
+import (
+	"time"
+
+	"ringpost/relay/callback"
+	"ringpost/relay/route"
+)
+
+// MaxLimit is how many rows a list may be asked for at once.
+const MaxLimit = 1000
 
 // RequestError is a request that cannot be followed as it is. It says what would
 // be right, and is answered with 400.
@@ -31,6 +39,26 @@ type Callback struct {
 	Query      map[string]string `json:"query"`
 	ReceivedAt time.Time         `json:"received_at"`
 	RoutedAt   *time.Time        `json:"routed_at"` // null until its deliveries are written
+}
+
+// Parsed returns the callback as rules and templates see it.
+func (c *Callback) Parsed() *callback.Callback {
+	return &callback.Callback{
+		AccountSid: c.Account, RecordingSid: c.Recording, RecordingStatus: c.Status, CallSid: c.Call, RecordingUrl: c.URL,
+		RecordingDuration: c.Duration, RecordingSource: c.Source, RecordingChannels: c.Channels,
+		Fields: c.Fields, Query: c.Query, ReceivedAt: c.ReceivedAt,
+	}
+}
+
+// Replay is what the rules in force make of callbacks that are stored.
+type Replay struct {
+	Callbacks []Replayed `json:"callbacks"` // newest first
+}
+
+// Replayed is a callback with the messages that it would set off now.
+type Replayed struct {
+	Callback Callback        `json:"callback"`
+	Messages []route.Outcome `json:"messages"`
 }
 
 // Callbacks is a page of callbacks, newest first.

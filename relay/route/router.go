@@ -39,6 +39,9 @@ func NewRouter(s *store.Store, d *deliver.Deliverer, m *metrics.Metrics, log *sl
 // from now on. It may be called at any time.
 func (r *Router) Follow(plan *Plan) { r.plan.Store(plan) }
 
+// Plan returns the plan that is followed.
+func (r *Router) Plan() *Plan { return r.plan.Load() }
+
 // Run routes callbacks until ctx ends, those first that were left unrouted
 // before.
 func (r *Router) Run(ctx context.Context) {
