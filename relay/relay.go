@@ -200,19 +200,6 @@ func (s *Service) Ready(ctx context.Context) error {
 	return s.store.Healthy(ctx)
 }
 
-// Retry makes a delivery due at once.
-func (s *Service) Retry(ctx context.Context, id int64) error {
-	if err := s.store.Retry(ctx, id, s.deliverer.GiveUpAfter()); err != nil {
-		return err
-	}
-	d, _, err := s.store.Delivery(ctx, id)
-	if err != nil {
-		return err
-	}
-	s.deliverer.Wake(d.Channel)
-	return nil
-}
-
 // ServeAudio answers r with the audio of the recording at url, from the provider.
 func (s *Service) ServeAudio(w http.ResponseWriter, r *http.Request, url string) {
 	s.audio.Load().ServeAudio(w, r, url)

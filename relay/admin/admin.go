@@ -26,8 +26,10 @@ type Service interface {
 	// Reload puts the configuration file as it is now into force. Where it has
 	// problems, they are returned line by line and the old one stays.
 	Reload(context.Context) (problems []string)
-	// Retry makes a delivery due at once.
-	Retry(ctx context.Context, id int64) error
+	// Retry makes a delivery due at once; by is who asks.
+	Retry(ctx context.Context, id int64, by string) error
+	// Cancel ends a delivery that waits without sending it; by is who asks.
+	Cancel(ctx context.Context, id int64, by string) error
 	// Plan is the plan in force.
 	Plan() *route.Plan
 }

@@ -37,8 +37,11 @@ type service struct {
 func (s *service) Plan() *route.Plan               { return s.plan }
 func (s *service) Ready(context.Context) error     { return s.notReady }
 func (s *service) Reload(context.Context) []string { return s.problems }
-func (s *service) Retry(ctx context.Context, id int64) error {
-	return s.store.Retry(ctx, id, time.Hour)
+func (s *service) Retry(ctx context.Context, id int64, by string) error {
+	return s.store.Retry(ctx, id, by, time.Hour)
+}
+func (s *service) Cancel(ctx context.Context, id int64, by string) error {
+	return s.store.Cancel(ctx, id, by)
 }
 
 // newAdmin serves the admin handler over a store with one callback and four
@@ -62,7 +65,7 @@ func newAdmin(t *testing.T, users ...admin.User) (*service, string) {
 		third,
 		{Rule: "r", Channel: "console", Kind: "log", State: store.Dead, LastError: "the recipient is empty"},
 	}
-	_, err = s.Route(t.Context(), 1, time.Hour, func(store.Stored) []*store.Delivery { return deliveries })
+	_, err = s.Route(t.Context(), 1, time.Hour, 0, func(store.Stored) []*store.Delivery { return deliveries })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -72,11 +72,11 @@ func (a *Admin) delivery(w http.ResponseWriter, r *http.Request, p httprouter.Pa
 }
 
 func (a *Admin) retry(w http.ResponseWriter, r *http.Request, p httprouter.Params) {
-	a.operate(w, r, p, func(id int64) error { return a.service.Retry(r.Context(), id) })
+	a.operate(w, r, p, func(id int64) error { return a.service.Retry(r.Context(), id, a.access.asker(r)) })
 }
 
 func (a *Admin) cancel(w http.ResponseWriter, r *http.Request, p httprouter.Params) {
-	a.operate(w, r, p, func(id int64) error { return a.store.Cancel(r.Context(), id) })
+	a.operate(w, r, p, func(id int64) error { return a.service.Cancel(r.Context(), id, a.access.asker(r)) })
 }
 
 // operate does op to a delivery and answers with what has become of it.

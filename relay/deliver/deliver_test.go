@@ -127,7 +127,7 @@ func (b *bench) route(channelName string, recipients ...string) (ids []int64) {
 		}
 		deliveries = append(deliveries, d)
 	}
-	_, err = b.store.Route(b.t.Context(), 1, b.deliverer.GiveUpAfter(), func(store.Stored) []*store.Delivery { return deliveries })
+	_, err = b.store.Route(b.t.Context(), 1, b.deliverer.GiveUpAfter(), 0, func(store.Stored) []*store.Delivery { return deliveries })
 	if err != nil {
 		b.t.Fatalf("Route: %v", err)
 	}

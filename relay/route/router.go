@@ -70,7 +70,7 @@ func (r *Router) Run(ctx context.Context) {
 func (r *Router) routeBatch(ctx context.Context) (n int, err error) {
 	plan := r.plan.Load()
 	slots := make(map[*store.Delivery]*deliver.Slot)
-	batch, err := r.store.Route(ctx, batchSize, r.deliverer.GiveUpAfter(), func(cb store.Stored) []*store.Delivery {
+	batch, err := r.store.Route(ctx, batchSize, r.deliverer.GiveUpAfter(), plan.ID, func(cb store.Stored) []*store.Delivery {
 		deliveries, matched := plan.Deliveries(cb.Callback)
 		for _, rule := range matched {
 			r.metrics.RuleMatches.WithLabelValues(rule).Inc()

@@ -42,7 +42,7 @@ func TestAnAcceptanceIsRecordedWhoeverHasTheDeliveryByThen(t *testing.T) {
 		if _, err := s.Recover(t.Context(), nil); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.Cancel(t.Context(), first.ID); err != nil {
+		if err := s.Cancel(t.Context(), first.ID, "kim"); err != nil {
 			t.Fatal(err)
 		}
 		finish(t, s, first, accepted)
@@ -104,8 +104,8 @@ func raced(t *testing.T, give time.Duration, do func(s *store.Store, id int64) e
 
 func TestADeliveryThatAnotherNodeHasJustClaimedIsNeitherCancelledNorRetriedNorGivenUp(t *testing.T) {
 	for name, do := range map[string]func(s *store.Store, id int64) error{
-		"Cancel": func(s *store.Store, id int64) error { return s.Cancel(context.Background(), id) },
-		"Retry":  func(s *store.Store, id int64) error { return s.Retry(context.Background(), id, threeDays) },
+		"Cancel": func(s *store.Store, id int64) error { return s.Cancel(context.Background(), id, "kim") },
+		"Retry":  func(s *store.Store, id int64) error { return s.Retry(context.Background(), id, "kim", threeDays) },
 		"Expire": func(s *store.Store, _ int64) error {
 			_, err := s.Expire(context.Background(), "email", "its time is over")
 			return err

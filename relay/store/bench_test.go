@@ -85,7 +85,7 @@ func addMany(b *testing.B, s *store.Store, there, n int) {
 // routeOne routes n callbacks to one delivery each.
 func routeOne(b *testing.B, s *store.Store, n int, state store.State) {
 	b.Helper()
-	routed, err := s.Route(b.Context(), n, threeDays, func(store.Stored) []*store.Delivery {
+	routed, err := s.Route(b.Context(), n, threeDays, 0, func(store.Stored) []*store.Delivery {
 		return []*store.Delivery{aDelivery("email", state)}
 	})
 	if err != nil || len(routed) != n {

@@ -28,6 +28,16 @@ func (s State) Finished() bool {
 	return true
 }
 
+// Retryable reports whether a person may have a delivery in that state sent
+// again, or at once.
+func (s State) Retryable() bool {
+	switch s {
+	case Queued, Retrying, Dead, Cancelled, Unknown:
+		return true
+	}
+	return false
+}
+
 // Delivery is one message to one recipient.
 type Delivery struct {
 	ID         int64

@@ -28,6 +28,10 @@ type engine interface {
 	// depth is the query for how many deliveries wait, by state.
 	depth() string
 
+	// disorder is how far apart the ids of two callbacks may be whose deliveries
+	// have ids in the other order.
+	disorder() int64
+
 	// inOneStatement reports whether add and finish are one statement each.
 	inOneStatement() bool
 	// add inserts callbacks that are not there yet and notes which were not.
@@ -36,6 +40,8 @@ type engine interface {
 	insert(t *tx, deliveries []*Delivery, lease lease) error
 	// finish records what came of attempts at deliveries that are still owner's.
 	finish(t *tx, endings []*ending, owner string) error
+	// tally adds counts, no two of the same, to those that node has.
+	tally(t *tx, tallies []Tally, node string) error
 }
 
 // lease is what a delivery that is being sent belongs to.

@@ -24,3 +24,27 @@ func (s *Store) Age(ctx context.Context, by time.Duration) error {
 // TakeTurn is the statement with which nodes take turns to bring a schema up to
 // date.
 const TakeTurn = takeTurn
+
+// Spread moves the callbacks behind the one with that id up by so many ids.
+func (s *Store) Spread(ctx context.Context, behind, by int64) error {
+	return s.write(ctx, func(tx *tx) error {
+		for _, query := range []string{
+			`UPDATE callbacks SET id = id + ? WHERE id > ?`,
+			`UPDATE deliveries SET callback_id = callback_id + ? WHERE callback_id > ?`,
+			`UPDATE sent_on SET callback_id = callback_id + ? WHERE callback_id > ?`,
+		} {
+			if _, err := tx.exec(query, by, behind); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// AgePlans makes the plans' last use longer ago.
+func (s *Store) AgePlans(ctx context.Context, by time.Duration) error {
+	return s.write(ctx, func(tx *tx) error {
+		_, err := tx.exec(`UPDATE plans SET used_at = used_at - ?`, by.Microseconds())
+		return err
+	})
+}

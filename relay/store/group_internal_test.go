@@ -155,7 +155,7 @@ func TestRenewExtendsTheLeaseOfWhatIsLeased(t *testing.T) {
 		t.Fatal(err)
 	}
 	leased, waiting := &Delivery{Channel: "email", State: Sending}, &Delivery{Channel: "email", State: Queued}
-	_, err := s.Route(t.Context(), 1, time.Hour, func(Stored) []*Delivery { return []*Delivery{leased, waiting} })
+	_, err := s.Route(t.Context(), 1, time.Hour, 0, func(Stored) []*Delivery { return []*Delivery{leased, waiting} })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -89,7 +89,7 @@ func TestNodesNeverRouteTheSameCallback(t *testing.T) {
 	for i := range 8 {
 		routing.Go(func() {
 			for {
-				routed, err := both[i%2].Route(t.Context(), 10, threeDays, func(store.Stored) []*store.Delivery {
+				routed, err := both[i%2].Route(t.Context(), 10, threeDays, 0, func(store.Stored) []*store.Delivery {
 					return []*store.Delivery{aDelivery("email", store.Queued)}
 				})
 				if err != nil {
@@ -123,7 +123,7 @@ func TestNodesRouteAtTheSameTime(t *testing.T) {
 	add(t, both[0], "RE1", "RE2")
 	routed := func(s *store.Store, plan func(store.Stored) []*store.Delivery) (recordings []string) {
 		t.Helper()
-		batch, err := s.Route(t.Context(), 1, threeDays, plan)
+		batch, err := s.Route(t.Context(), 1, threeDays, 0, plan)
 		if err != nil {
 			t.Errorf("Route() = %v", err)
 		}

@@ -1,10 +1,10 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -28,9 +28,9 @@ func (e *StateError) Error() string {
 // That is for ones that ended dead, cancelled or unknown, and for waiting ones.
 // Whoever asks for it has decided that it may be sent: an earlier attempt
 // whose outcome is not known is not looked up any more. It returns
-// [ErrNotFound] or a [*StateError] where it cannot be done.
-func (s *Store) Retry(ctx context.Context, id int64, giveUpAfter time.Duration) error {
-	return s.change(ctx, "retry", id, []State{Queued, Retrying, Dead, Cancelled, Unknown}, func(tx *tx) (why string, err error) {
+// [ErrNotFound] or a [*StateError] where it cannot be done. by is who asks.
+func (s *Store) Retry(ctx context.Context, id int64, by string, giveUpAfter time.Duration) error {
+	return s.change(ctx, "retry", id, State.Retryable, func(tx *tx) (why string, err error) {
 		sendable, err := tx.sendable(id)
 		if err != nil {
 			return "", err
@@ -39,27 +39,85 @@ func (s *Store) Retry(ctx context.Context, id int64, giveUpAfter time.Duration) 
 			return "there is nobody to send it to, or nothing to send; last_error says why", nil
 		}
 		now := s.clock.now()
-		_, err = tx.exec(`
-			UPDATE deliveries SET state = 'queued', unsure = 0, next_attempt_at = ?, give_up_at = ?, finished_at = NULL
-			WHERE id = ?`, micros(now), micros(now.Add(giveUpAfter)), id)
-		return "", err
+		_, err = tx.exec(`UPDATE deliveries SET `+queuedAgain+` WHERE id = ?`, micros(now), micros(now.Add(giveUpAfter)), id)
+		if err != nil {
+			return "", err
+		}
+		return "", tx.note([]int64{id}, now, by, "retried")
 	})
+}
+
+// queuedAgain makes a delivery due at the first of its two times, to be given up
+// at the second.
+const queuedAgain = `state = 'queued', unsure = 0, next_attempt_at = ?, give_up_at = ?, finished_at = NULL`
+
+// retryBatch bounds the deliveries that one transaction of RetryAll changes,
+// since everything else waits for it.
+const retryBatch = 200
+
+// RetryAll is [Store.Retry] for all deliveries that f asks for and that can be
+// sent, and returns how many those were. Without a State in f it is for dead
+// ones. Limit and After of f are not followed.
+func (s *Store) RetryAll(ctx context.Context, f Filter, by string, giveUpAfter time.Duration) (n int, err error) {
+	f.State = cmp.Or(f.State, Dead)
+	if !f.State.Retryable() {
+		return 0, fmt.Errorf("deliveries that are %s cannot be retried", f.State)
+	}
+	f.Limit, f.After = retryBatch, 0
+	for {
+		page, err := s.Deliveries(ctx, f)
+		if err != nil || len(page) == 0 {
+			return n, err
+		}
+		ids := make([]int64, len(page))
+		for i := range page {
+			ids[i] = page[i].ID
+		}
+		f.After = ids[len(ids)-1]
+		retried := new([]int64)
+		err = s.write(ctx, func(tx *tx) (err error) {
+			*retried, err = tx.retry(ids, f.State, s.clock.now(), by, giveUpAfter)
+			return err
+		})
+		if err != nil {
+			return n, fmt.Errorf("retry deliveries: %w", err)
+		}
+		n += len(*retried)
+	}
+}
+
+// retry makes those of the deliveries due that are still in that state and can
+// be sent, and returns which those are.
+func (t *tx) retry(ids []int64, state State, now time.Time, by string, giveUpAfter time.Duration) ([]int64, error) {
+	ids, err := t.ids(`
+		UPDATE deliveries SET `+queuedAgain+`
+		WHERE id `+t.engine.inIDs()+` AND state = ? AND recipient <> ''
+			AND EXISTS (SELECT 1 FROM messages m WHERE m.delivery_id = deliveries.id AND m.text <> '')
+		RETURNING id`, micros(now), micros(now.Add(giveUpAfter)), t.engine.ids(ids), string(state))
+	if err != nil || len(ids) == 0 {
+		return nil, err
+	}
+	return ids, t.note(ids, now, by, "retried")
 }
 
 // Cancel ends a delivery that waits, for its time or for a person, without
 // sending it. It returns [ErrNotFound] or a [*StateError] where it cannot be
-// done.
-func (s *Store) Cancel(ctx context.Context, id int64) error {
-	return s.change(ctx, "cancel", id, []State{Queued, Retrying, Unknown}, func(tx *tx) (why string, err error) {
-		_, err = tx.exec(`UPDATE deliveries SET state = 'cancelled', finished_at = ? WHERE id = ?`,
-			micros(s.clock.now()), id)
-		return "", err
+// done. by is who asks.
+func (s *Store) Cancel(ctx context.Context, id int64, by string) error {
+	cancellable := func(state State) bool { return state == Queued || state == Retrying || state == Unknown }
+	return s.change(ctx, "cancel", id, cancellable, func(tx *tx) (why string, err error) {
+		now := s.clock.now()
+		_, err = tx.exec(`UPDATE deliveries SET state = 'cancelled', finished_at = ? WHERE id = ?`, micros(now), id)
+		if err != nil {
+			return "", err
+		}
+		return "", tx.note([]int64{id}, now, by, "cancelled")
 	})
 }
 
-// change runs update where the delivery is in one of the states of from. update
-// may find a reason of its own why it cannot be done.
-func (s *Store) change(ctx context.Context, op string, id int64, from []State,
+// change runs update where the delivery's state is allowed. update may find a
+// reason of its own why it cannot be done.
+func (s *Store) change(ctx context.Context, op string, id int64, allowed func(State) bool,
 	update func(*tx) (why string, err error)) error {
 	refused := new(error)
 	err := s.write(ctx, func(tx *tx) error {
@@ -72,7 +130,7 @@ func (s *Store) change(ctx context.Context, op string, id int64, from []State,
 			*refused = fmt.Errorf("delivery %d: %w", id, ErrNotFound)
 			return nil
 		}
-		if !slices.Contains(from, state) {
+		if !allowed(state) {
 			*refused = &StateError{ID: id, State: state, Op: op}
 			return nil
 		}

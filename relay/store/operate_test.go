@@ -17,7 +17,7 @@ func TestRetryMakesADeliveryDueAgain(t *testing.T) {
 				d := inState(t, s, state)
 				attempts := read(t, s, d.ID).Attempts
 				before := s.Now().Truncate(time.Microsecond)
-				if err := s.Retry(t.Context(), d.ID, time.Hour); err != nil {
+				if err := s.Retry(t.Context(), d.ID, "kim", time.Hour); err != nil {
 					t.Fatalf("Retry(%s) = %v, want nil", state, err)
 				}
 				got := read(t, s, d.ID)
@@ -41,7 +41,7 @@ func TestRetryIsAPersonsDecisionToSend(t *testing.T) {
 		d := inState(t, s, store.Sending)
 		recoverAll(t, s, 1)
 		check(t, "unsure before", read(t, s, d.ID).Unsure, true)
-		if err := s.Retry(t.Context(), d.ID, time.Hour); err != nil {
+		if err := s.Retry(t.Context(), d.ID, "kim", time.Hour); err != nil {
 			t.Fatal(err)
 		}
 		check(t, "unsure after", read(t, s, d.ID).Unsure, false)
@@ -53,7 +53,7 @@ func TestCancelEndsWhatWaits(t *testing.T) {
 		t.Run(string(state), func(t *testing.T) {
 			promise(t, func(t *testing.T, s *store.Store) {
 				d := inState(t, s, state)
-				if err := s.Cancel(t.Context(), d.ID); err != nil {
+				if err := s.Cancel(t.Context(), d.ID, "kim"); err != nil {
 					t.Fatalf("Cancel(%s) = %v, want nil", state, err)
 				}
 				got := read(t, s, d.ID)
@@ -67,8 +67,8 @@ func TestCancelEndsWhatWaits(t *testing.T) {
 
 func TestRetryAndCancelRefuseOtherStates(t *testing.T) {
 	promise(t, func(t *testing.T, s *store.Store) {
-		retry := func(id int64) error { return s.Retry(t.Context(), id, time.Hour) }
-		cancel := func(id int64) error { return s.Cancel(t.Context(), id) }
+		retry := func(id int64) error { return s.Retry(t.Context(), id, "kim", time.Hour) }
+		cancel := func(id int64) error { return s.Cancel(t.Context(), id, "kim") }
 		for _, c := range []struct {
 			op     string
 			do     func(int64) error

@@ -74,7 +74,7 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 		want string // in one of the plans
 	}{
 		{"route", func() error {
-			_, err := s.Route(ctx, 1, 0, func(Stored) []*Delivery { return nil })
+			_, err := s.Route(ctx, 1, 0, 0, func(Stored) []*Delivery { return nil })
 			return err
 		}, primaryKey + " (rowid>? AND rowid<?)"},
 		{"claim", func() error { _, err := s.Claim(ctx, "email", 1); return err }, "deliveries_due (channel=? AND next_attempt_at<?)"},

@@ -20,6 +20,7 @@ func (postgres) inIDs() string        { return "= ANY(?)" }
 func (postgres) lock() string         { return "FOR UPDATE" }
 func (postgres) skipLocked() string   { return "FOR UPDATE SKIP LOCKED" }
 func (postgres) inOneStatement() bool { return true }
+func (postgres) disorder() int64      { return 1024 } // nodes route at once, a batch each
 func (postgres) depth() string {
 	return "SELECT state, count(*) AS depth FROM deliveries WHERE " + waiting + " GROUP BY state"
 }
@@ -138,6 +139,20 @@ func (postgres) finish(t *tx, endings []*ending, owner string) error {
 		)
 		INSERT INTO attempts (delivery_id, number, started_at, took, error) SELECT * FROM recorded`,
 		append(columns.args(), owner)...)
+	return err
+}
+
+func (postgres) tally(t *tx, tallies []Tally, node string) error {
+	columns := newColumns(len(tallies))
+	for _, one := range tallies {
+		columns.text(one.What, one.Name, one.Result, node)
+		columns.number(micros(one.At), one.N, micros(one.LastAt))
+	}
+	_, err := t.exec(`
+		INSERT INTO tallies (what, name, result, node, at, n, last_at)
+		SELECT * FROM unnest(?::text[], ?::text[], ?::text[], ?::text[], ?::bigint[], ?::bigint[], ?::bigint[])
+		ON CONFLICT (what, at, name, result, node) DO UPDATE
+			SET n = tallies.n + excluded.n, last_at = greatest(tallies.last_at, excluded.last_at)`, columns.args()...)
 	return err
 }
 

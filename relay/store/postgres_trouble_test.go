@@ -141,7 +141,7 @@ func TestAServerThatAnswersNoQueryHoldsNobodyUp(t *testing.T) {
 		"Ring":            func() error { return s.Ring(context.Background(), "email") },
 		"Claim":           func() error { _, err := s.Claim(context.Background(), "email", 1); return err },
 		"Route": func() error {
-			_, err := s.Route(context.Background(), 1, threeDays, func(store.Stored) []*store.Delivery { return nil })
+			_, err := s.Route(context.Background(), 1, threeDays, 0, func(store.Stored) []*store.Delivery { return nil })
 			return err
 		},
 	} {

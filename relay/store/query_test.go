@@ -213,13 +213,13 @@ func TestQueueCountsWhatIsUnfinished(t *testing.T) {
 		checkQueue(t, s, 1, 0, 1, first)
 
 		for range 2 { // from dead to queued, from queued to queued
-			if err := s.Retry(ctx, of[store.Dead].ID, time.Hour); err != nil {
+			if err := s.Retry(ctx, of[store.Dead].ID, "kim", time.Hour); err != nil {
 				t.Fatal(err)
 			}
 			checkQueue(t, s, 2, 0, 1, of[store.Dead].CreatedAt)
 		}
 		for _, state := range []store.State{store.Dead, store.Sending, store.Queued} {
-			if err := s.Cancel(ctx, of[state].ID); err != nil {
+			if err := s.Cancel(ctx, of[state].ID, "kim"); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -12,10 +12,29 @@ import (
 // everything else waits for it.
 const sweepBatch = 200
 
-// Remove forgets the callbacks received before the cutoff, with their
-// deliveries and attempts, and returns how many callbacks those were. A
-// callback stays while one of its deliveries is unfinished.
+// Remove forgets the callbacks received before the cutoff, with all that belongs
+// to them, and returns how many callbacks those were. A callback stays while one
+// of its deliveries is unfinished. What belongs to no callback is forgotten too
+// once it is as old and serves for nothing any more; counts are kept for a month
+// at least.
 func (s *Store) Remove(ctx context.Context, before time.Time) (n int64, err error) {
+	if n, err = s.removeCallbacks(ctx, before); err != nil {
+		return n, err
+	}
+	err = s.write(ctx, func(tx *tx) error {
+		_, err := tx.exec(`DELETE FROM operations WHERE delivery_id = 0 AND at < ?`, micros(before))
+		return err
+	})
+	if err != nil {
+		return n, fmt.Errorf("remove what was done to channels: %w", err)
+	}
+	if err := s.removePlans(ctx, before); err != nil {
+		return n, err
+	}
+	return n, s.ageTallies(ctx, before)
+}
+
+func (s *Store) removeCallbacks(ctx context.Context, before time.Time) (n int64, err error) {
 	var last int64
 	for {
 		ids, err := s.aged(ctx, last, before)
@@ -53,8 +72,13 @@ func (s *Store) aged(ctx context.Context, last int64, before time.Time) (ids []i
 }
 
 // remove forgets those of the callbacks that have no unfinished delivery, and
-// returns how many that were.
+// returns how many that were. They are locked first, and then looked at: no new
+// delivery comes to one of them meanwhile.
 func (t *tx) remove(ids []int64) (n int64, err error) {
+	ids, err = t.ids(`SELECT id FROM callbacks WHERE id `+t.engine.inIDs()+` `+t.engine.lock(), t.engine.ids(ids))
+	if err != nil || len(ids) == 0 {
+		return 0, err
+	}
 	ids, err = t.ids(`SELECT id FROM callbacks c WHERE id `+t.engine.inIDs()+`
 		AND NOT EXISTS (SELECT 1 FROM deliveries WHERE callback_id = c.id AND finished_at IS NULL)`, t.engine.ids(ids))
 	if err != nil || len(ids) == 0 {
@@ -62,6 +86,8 @@ func (t *tx) remove(ids []int64) (n int64, err error) {
 	}
 	these := t.engine.inIDs()
 	for _, query := range []string{
+		`DELETE FROM operations WHERE delivery_id IN (SELECT id FROM deliveries WHERE callback_id ` + these + `)`,
+		`DELETE FROM sent_on WHERE callback_id ` + these,
 		`DELETE FROM attempts WHERE delivery_id IN (SELECT id FROM deliveries WHERE callback_id ` + these + `)`,
 		`DELETE FROM messages WHERE delivery_id IN (SELECT id FROM deliveries WHERE callback_id ` + these + `)`,
 		`DELETE FROM deliveries WHERE callback_id ` + these,

@@ -70,7 +70,7 @@ func TestRemoveKeepsWhatIsNotFinished(t *testing.T) {
 		}
 		check(t, "callbacks to route", len(unrouted(t, s, 9)), 1)
 
-		if err := s.Cancel(t.Context(), mixed[1].ID); err != nil {
+		if err := s.Cancel(t.Context(), mixed[1].ID, "kim"); err != nil {
 			t.Fatal(err)
 		}
 		remove(t, s, cutoff, 1)
@@ -89,7 +89,7 @@ func TestRemoveForgetsAnyNumber(t *testing.T) {
 			}
 		}
 		i := 0
-		batch, err := s.Route(t.Context(), many, threeDays, func(store.Stored) []*store.Delivery {
+		batch, err := s.Route(t.Context(), many, threeDays, 0, func(store.Stored) []*store.Delivery {
 			d := aDelivery("email", store.Dead)
 			if i%100 == 0 {
 				d.State = store.Queued

@@ -17,6 +17,7 @@ import (
 type Stored struct {
 	ID       int64
 	RoutedAt time.Time // zero until then
+	PlanID   int64     // what it was routed by; 0: nothing yet, or before plans were kept
 	*callback.Callback
 }
 
@@ -29,7 +30,7 @@ type Routed struct {
 }
 
 const callbackColumns = `id, account_sid, recording_sid, recording_status, call_sid, recording_url,
-	recording_duration, recording_source, recording_channels, fields, query, received_at, routed_at`
+	recording_duration, recording_source, recording_channels, fields, query, received_at, routed_at, plan_id`
 
 func scanCallback(rows *sql.Rows) (Stored, error) {
 	cb := Stored{Callback: new(callback.Callback)}
@@ -38,7 +39,7 @@ func scanCallback(rows *sql.Rows) (Stored, error) {
 	var routed sql.NullInt64
 	err := rows.Scan(&cb.ID, &cb.AccountSid, &cb.RecordingSid, &cb.RecordingStatus, &cb.CallSid,
 		&cb.RecordingUrl, &cb.RecordingDuration, &cb.RecordingSource, &cb.RecordingChannels,
-		&fields, &query, &received, &routed)
+		&fields, &query, &received, &routed, &cb.PlanID)
 	if err != nil {
 		return cb, err
 	}
@@ -53,19 +54,20 @@ func scanCallback(rows *sql.Rows) (Stored, error) {
 }
 
 // Route takes the oldest callbacks that are not routed yet, at most n, asks plan
-// for the deliveries of each, and writes them and marks the callbacks as routed,
-// all in one transaction. Deliveries in state [Sending] are leased to this
-// process. Where it fails, what was planned is returned as well, and nothing of
-// it is stored.
+// for the deliveries of each, and writes them and marks the callbacks as routed
+// by the plan of that id, all in one transaction. Deliveries in state [Sending]
+// are leased to this process. Where it fails, what was planned is returned as
+// well, and nothing of it is stored.
 //
 // Nodes that route at the same time take different callbacks.
-func (s *Store) Route(ctx context.Context, n int, giveUpAfter time.Duration, plan func(Stored) []*Delivery) (routed []Routed, err error) {
+func (s *Store) Route(ctx context.Context, n int, giveUpAfter time.Duration, planID int64,
+	plan func(Stored) []*Delivery) (routed []Routed, err error) {
 	s.routing.Lock()
 	defer s.routing.Unlock()
 	if s.router == nil {
-		routed, err = s.routeAlone(ctx, n, giveUpAfter, plan)
+		routed, err = s.routeAlone(ctx, n, giveUpAfter, planID, plan)
 	} else {
-		routed, err = s.routeAmongNodes(n, giveUpAfter, plan)
+		routed, err = s.routeAmongNodes(n, giveUpAfter, planID, plan)
 	}
 	if err != nil {
 		return routed, fmt.Errorf("route callbacks: %w", err)
@@ -75,7 +77,8 @@ func (s *Store) Route(ctx context.Context, n int, giveUpAfter time.Duration, pla
 
 // routeAlone is Route for a store that belongs to one process. The writer works
 // for others while plan does.
-func (s *Store) routeAlone(ctx context.Context, n int, giveUpAfter time.Duration, plan func(Stored) []*Delivery) ([]Routed, error) {
+func (s *Store) routeAlone(ctx context.Context, n int, giveUpAfter time.Duration, planID int64,
+	plan func(Stored) []*Delivery) ([]Routed, error) {
 	found, err := s.handoff.take(n, func(n int) ([]Stored, error) { return s.unrouted(ctx, n) })
 	if err != nil || len(found) == 0 {
 		return nil, err
@@ -85,8 +88,8 @@ func (s *Store) routeAlone(ctx context.Context, n int, giveUpAfter time.Duration
 	err = s.write(context.WithoutCancel(ctx), func(tx *tx) error {
 		now := s.clock.now()
 		first, last := found[0].ID, found[len(found)-1].ID // between which all are
-		n, err := tx.exec(`UPDATE callbacks SET routed_at = ? WHERE id BETWEEN ? AND ? AND routed_at IS NULL`,
-			micros(now), first, last)
+		n, err := tx.exec(`UPDATE callbacks SET routed_at = ?, plan_id = ? WHERE id BETWEEN ? AND ? AND routed_at IS NULL`,
+			micros(now), planID, first, last)
 		if err == nil && n != int64(len(found)) {
 			err = fmt.Errorf("%d callbacks wait where there should be %d", n, len(found))
 		}
@@ -136,7 +139,8 @@ func (s *Store) unrouted(ctx context.Context, n int) ([]Stored, error) {
 
 // routeAmongNodes is Route for a store that nodes share: what one of them has
 // marked, and not yet committed, the others leave to it.
-func (s *Store) routeAmongNodes(n int, giveUpAfter time.Duration, plan func(Stored) []*Delivery) (batch []Routed, err error) {
+func (s *Store) routeAmongNodes(n int, giveUpAfter time.Duration, planID int64,
+	plan func(Stored) []*Delivery) (batch []Routed, err error) {
 	err = s.router.transact(false, func(tx *tx) error {
 		var found []Stored
 		now := s.clock.now()
@@ -147,8 +151,8 @@ func (s *Store) routeAmongNodes(n int, giveUpAfter time.Duration, plan func(Stor
 		}, `
 			WITH waiting AS MATERIALIZED (
 				SELECT id FROM callbacks WHERE routed_at IS NULL ORDER BY id LIMIT ? `+tx.engine.skipLocked()+`)
-			UPDATE callbacks SET routed_at = ? WHERE id IN (SELECT id FROM waiting) RETURNING `+callbackColumns,
-			n, micros(now))
+			UPDATE callbacks SET routed_at = ?, plan_id = ? WHERE id IN (SELECT id FROM waiting) RETURNING `+callbackColumns,
+			n, micros(now), planID)
 		if err != nil || len(found) == 0 {
 			return err
 		}

@@ -15,7 +15,7 @@ func TestRouteTakesTheOldestFirst(t *testing.T) {
 		add(t, s, "RE3", "RE1", "RE2")
 		for _, want := range []string{"[RE3 RE1]", "[RE2]", "[]"} {
 			var got []string
-			_, err := s.Route(t.Context(), 2, threeDays, func(cb store.Stored) []*store.Delivery {
+			_, err := s.Route(t.Context(), 2, threeDays, 0, func(cb store.Stored) []*store.Delivery {
 				got = append(got, cb.RecordingSid)
 				return nil
 			})
@@ -77,7 +77,7 @@ func TestRouteAtOnceMakesOneSetOfDeliveries(t *testing.T) {
 		for i := range batches {
 			routing.Go(func() {
 				var err error
-				batches[i], err = s.Route(t.Context(), 2, threeDays, func(store.Stored) []*store.Delivery {
+				batches[i], err = s.Route(t.Context(), 2, threeDays, 0, func(store.Stored) []*store.Delivery {
 					return []*store.Delivery{aDelivery("email", store.Queued), aDelivery("sms", store.Sending)}
 				})
 				if err != nil {
@@ -122,7 +122,7 @@ func TestRouteIsNotCutOffByItsContext(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		d := aDelivery("email", store.Sending)
-		_, err := s.Route(ctx, 1, threeDays, func(store.Stored) []*store.Delivery {
+		_, err := s.Route(ctx, 1, threeDays, 0, func(store.Stored) []*store.Delivery {
 			cancel()
 			return []*store.Delivery{d}
 		})

@@ -14,6 +14,7 @@ func (sqlite) inIDs() string            { return "IN (SELECT value FROM json_eac
 func (sqlite) lock() string             { return "" } // there is one writer
 func (sqlite) skipLocked() string       { return "" }
 func (sqlite) inOneStatement() bool     { return false }
+func (sqlite) disorder() int64          { return 0 } // they are routed one after the other
 func (sqlite) depth() string            { return "SELECT state, depth FROM waiting" }
 
 // gone is any other, since there is one process. What that one has lost sight of,
@@ -104,6 +105,19 @@ func (sqlite) finish(t *tx, endings []*ending, owner string) error {
 		}
 		_, err = t.exec(`INSERT INTO attempts (delivery_id, number, started_at, took, error) VALUES (?, ?, ?, ?, ?)`,
 			e.id, e.attempts+1, micros(e.StartedAt), e.Took.Microseconds(), e.Err)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (sqlite) tally(t *tx, tallies []Tally, node string) error {
+	for _, one := range tallies {
+		_, err := t.exec(`
+			INSERT INTO tallies (what, at, name, result, node, n, last_at) VALUES (?, ?, ?, ?, ?, ?, ?)
+			ON CONFLICT DO UPDATE SET n = n + excluded.n, last_at = max(last_at, excluded.last_at)`,
+			one.What, micros(one.At), one.Name, one.Result, node, one.N, micros(one.LastAt))
 		if err != nil {
 			return err
 		}

@@ -193,14 +193,14 @@ func TestAReopenedStoreRoutesWhatWasLeftInOrder(t *testing.T) {
 				}
 			}
 			plan := func(store.Stored) []*store.Delivery { return nil }
-			if _, err := s.Route(t.Context(), routed, threeDays, plan); err != nil {
+			if _, err := s.Route(t.Context(), routed, threeDays, 0, plan); err != nil {
 				t.Fatal(err)
 			}
 			remove(t, s, now.Add(-time.Minute), int64(min(removed, 9)))
 			if err := s.Close(); err != nil {
 				t.Fatal(err)
 			}
-			left, err := openFile(t, file).Route(t.Context(), 100, threeDays, plan)
+			left, err := openFile(t, file).Route(t.Context(), 100, threeDays, 0, plan)
 			if err != nil {
 				t.Fatal(err)
 			}

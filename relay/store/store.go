@@ -5,9 +5,13 @@
 // A callback is added (intake.go), then routed: its deliveries are written and
 // it is marked in one transaction (routing.go). A delivery is claimed under a
 // lease (lease.go), and what came of the attempt is recorded (finish.go),
-// until it ends delivered, dead, cancelled or unknown. operate.go is what
-// people do to deliveries, query.go what they ask, retention.go what is
-// forgotten.
+// until it ends delivered, dead, cancelled or unknown. operate.go, forward.go
+// and pause.go are what people do, which is written down with who did it.
+//
+// query.go is what programs ask, search.go and find.go what people look for.
+// plans.go keeps the rules that callbacks were routed by, tally.go counts over
+// time, refusal.go the requests that were refused; retention.go says what is
+// forgotten, and when.
 //
 // Everything that writes goes through one committer (group.go), which puts
 // what waits into one transaction (session.go), so that one fsync serves many.

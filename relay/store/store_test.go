@@ -140,7 +140,7 @@ func unrouted(t testing.TB, s *store.Store, n int) []store.Stored {
 func route(t testing.TB, s *store.Store, recording string, giveUpAfter time.Duration, deliveries ...*store.Delivery) {
 	t.Helper()
 	add(t, s, recording)
-	_, err := s.Route(t.Context(), 1, giveUpAfter, func(store.Stored) []*store.Delivery { return deliveries })
+	_, err := s.Route(t.Context(), 1, giveUpAfter, 0, func(store.Stored) []*store.Delivery { return deliveries })
 	if err != nil {
 		t.Fatalf("Route(%s) = %v", recording, err)
 	}
@@ -162,7 +162,7 @@ func inState(t testing.TB, s *store.Store, state store.State) *store.Delivery {
 		o := store.Outcome{StartedAt: time.Now(), State: state, NextAttemptAt: time.Now().Add(time.Hour)}
 		finish(t, s, d, o)
 	case store.Cancelled:
-		if err := s.Cancel(t.Context(), d.ID); err != nil {
+		if err := s.Cancel(t.Context(), d.ID, "kim"); err != nil {
 			t.Fatalf("Cancel(%d) = %v", d.ID, err)
 		}
 	}
