@@ -40,7 +40,7 @@ func (r recorded) QueryContext(ctx context.Context, query string, args []driver.
 
 // fullScan is a line of a query plan that goes through a whole table or a whole
 // index.
-var fullScan = regexp.MustCompile(`SCAN (d|c|m|deliveries|callbacks|messages|attempts)\b`)
+var fullScan = regexp.MustCompile(`SCAN (d|c|m|o|other|deliveries|callbacks|messages|attempts|operations|tallies)\b`)
 
 func TestQueriesUseTheirIndexes(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "ringpost.db")
@@ -54,10 +54,18 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 	defer plain.Close()
 	s.reader = sql.OpenDB(recorder{plain.Driver(), dsn(file), &queries})
 
-	if _, err := s.Add(t.Context(), &callback.Callback{RecordingSid: "RE1"}); err != nil {
+	ctx := t.Context()
+	for _, recording := range []string{"RE1", "RE2"} {
+		if _, err := s.Add(ctx, &callback.Callback{RecordingSid: recording}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err = s.Route(ctx, 1, 0, 0, func(Stored) []*Delivery {
+		return []*Delivery{{Channel: "email", To: "x", Text: "x", State: Dead}}
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
-	ctx := t.Context()
 	deliveries := func(f Filter) func() error {
 		f.Limit = 50
 		return func() error { _, err := s.Deliveries(ctx, f); return err }
@@ -65,6 +73,10 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 	callbacks := func(f Filter) func() error {
 		f.Limit = 50
 		return func() error { _, err := s.Callbacks(ctx, f); return err }
+	}
+	search := func(q Search) func() error {
+		q.Limit = 50
+		return func() error { _, err := s.Search(ctx, q); return err }
 	}
 	const primaryKey = "INTEGER PRIMARY KEY"
 	since := time.Now()
@@ -86,6 +98,12 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 		{"finish", func() error { return s.Finish(ctx, &Delivery{ID: 1}, Outcome{State: Dead}) }, primaryKey},
 		{"expire", func() error { _, err := s.Expire(ctx, "email", ""); return err }, "deliveries_give_up (channel=? AND give_up_at<?)"},
 		{"queue", func() error { _, err := s.Queue(ctx); return err }, "deliveries_state (state=?)"},
+		{"recording", func() error { _, err := s.Recording(ctx, 1); return err }, "other USING COVERING INDEX sqlite_autoindex_callbacks_1 (recording_sid=?)"},
+		{"waiting", func() error { _, _, err := s.Waiting(ctx, "email", 10); return err }, "deliveries_channel_state (channel=? AND state=?)"},
+		{"retry all", func() error { _, err := s.RetryAll(ctx, Filter{Channel: "email"}, "kim", 0); return err }, "deliveries_channel_state (channel=? AND state=?)"},
+		{"forward", func() error { s.Forward(ctx, 1, "x", "kim", 0); return nil }, primaryKey},
+		{"hours", func() error { _, err := s.Hours(ctx, "rule", since); return err }, "PRIMARY KEY (what=? AND at>?)"},
+		{"old counts", func() error { return s.ageTallies(ctx, since) }, "PRIMARY KEY (what=? AND at<?)"},
 		{"old callbacks", func() error { _, err := s.aged(ctx, 0, time.Now()); return err }, "callbacks_received (received_at>?)"},
 		{"remove", func() error { _, err := s.Remove(ctx, time.Now()); return err }, "deliveries_callback (callback_id=?)"},
 		{"delivery", func() error { s.Delivery(ctx, 1); return nil }, primaryKey},
@@ -107,6 +125,19 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 		{"deliveries since", deliveries(Filter{Since: since}), primaryKey + " (rowid>?)"},
 		{"the bound of since", deliveries(Filter{Since: since}), "deliveries_created (created_at<?)"},
 		{"the next deliveries", deliveries(Filter{After: 9}), primaryKey + " (rowid<?)"},
+
+		{"search, the next", search(Search{Before: 9}), "c USING " + primaryKey + " (rowid<?)"},
+		{"search since", search(Search{Since: since}), "c USING " + primaryKey + " (rowid>?)"},
+		{"the bound of a search since", search(Search{Since: since}), "callbacks_received (received_at<?)"},
+		{"the bound of a search until", search(Search{Until: since, Before: 9}), "callbacks_received (received_at>?)"},
+		{"search by state", search(Search{State: Dead}), "deliveries_state (state=? AND id>? AND id<?)"},
+		{"search by state, the next", search(Search{State: Delivered, Before: 9, Since: since, Until: since}), "deliveries_state (state=? AND id>? AND id<?)"},
+		{"the bound of a search by state", search(Search{State: Delivered, Before: 9}), "deliveries_callback (callback_id>?)"},
+		{"search by text, of a recording", search(Search{Text: "RE1"}), "(recording_sid=?)"},
+		{"search by text, of a recording in a state", search(Search{Text: "RE1", State: Dead}), "deliveries_callback (callback_id=?)"},
+		{"search by text, of a call", search(Search{Text: "CA1"}), "callbacks_call (<expr>=? AND call_sid=?)"},
+		{"search by text, of a recipient", search(Search{Text: "x"}), "deliveries_recipient (recipient=? AND id>? AND id<?)"},
+		{"the recipients of a search by text", search(Search{Text: "x"}), "COVERING INDEX deliveries_recipient (recipient>?)"},
 	} {
 		queries = nil
 		forget(t, s)
@@ -121,7 +152,8 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 			if fullScan.MatchString(line) {
 				t.Errorf("%s: want no full scan, got\n%s", c.name, plan)
 			}
-			if strings.Contains(line, "TEMP B-TREE") && !strings.Contains(c.name, "of a recording") {
+			few := strings.Contains(c.name, "of a recording") || strings.Contains(c.name, "by text") // or of a call
+			if strings.Contains(line, "TEMP B-TREE") && !few {
 				t.Errorf("%s: want what is asked for in the order of an index, got\n%s", c.name, plan)
 			}
 		}

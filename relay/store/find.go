@@ -1,0 +1,293 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+const (
+	// maxRecipients is how many recipients a search by their beginning looks at.
+	maxRecipients = 32
+	// fewDeliveries is how many deliveries may be in a state for a search for one of
+	// its recipients to look at them all.
+	fewDeliveries = 20_000
+	// walkStep is how many deliveries are read at once.
+	walkStep = 256
+	// bucketStep is in how many of the buckets of callbacks_call a call is looked
+	// for at once.
+	bucketStep = 64
+	// bucketSize is how many callbacks those are for, as in the index.
+	bucketSize = 4096
+)
+
+// find returns the newest callbacks that q asks for, newest first.
+func (s *Store) find(ctx context.Context, q Search) ([]int64, error) {
+	if q.Limit < 1 || storable(q.Text) != q.Text { // there is no such text here
+		return nil, nil
+	}
+	p, err := s.span(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case q.Text == "" && q.State == "":
+		var w where
+		w.span(p)
+		return read(ctx, s, scanID, `SELECT c.id FROM callbacks c `+s.engine.hint("")+` `+w.clause()+` ORDER BY c.id DESC LIMIT ?`,
+			append(w.args, q.Limit)...)
+	case q.Text == "":
+		var w where
+		w.is("d.state", string(q.State))
+		return s.withDelivery(ctx, p, "deliveries_state", w, q.Limit)
+	}
+	var found []int64
+	for _, look := range []func(context.Context, span, Search) ([]int64, error){s.byRecording, s.byCall, s.byRecipient} {
+		ids, err := look(ctx, p, q)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, ids...)
+	}
+	return newestOf(found, q.Limit), nil
+}
+
+// newestOf returns the highest of the ids, each once, at most n.
+func newestOf(ids []int64, n int) []int64 {
+	slices.SortFunc(ids, func(a, b int64) int { return cmp.Compare(b, a) })
+	ids = slices.Compact(ids)
+	return ids[:min(n, len(ids))]
+}
+
+// hasDelivery adds the condition that a callback c has a delivery in that state,
+// if there is one.
+func (w *where) hasDelivery(state State) {
+	if state != "" {
+		w.and("EXISTS (SELECT 1 FROM deliveries d WHERE d.callback_id = c.id AND d.state = ?)", string(state))
+	}
+}
+
+func (s *Store) byRecording(ctx context.Context, p span, q Search) ([]int64, error) {
+	var w where
+	w.is("c.recording_sid", q.Text)
+	w.span(p)
+	w.hasDelivery(q.State)
+	return read(ctx, s, scanID, `SELECT c.id FROM callbacks c `+w.clause(), w.args...)
+}
+
+// byCall looks for a call in one bucket of callbacks after the other, from the
+// newest on.
+func (s *Store) byCall(ctx context.Context, p span, q Search) (found []int64, err error) {
+	first, err := s.edge(ctx, 0, `SELECT min(id) FROM callbacks`)
+	if err != nil {
+		return nil, err
+	}
+	newest, err := s.edge(ctx, -1, `SELECT max(id) FROM callbacks`)
+	if err != nil {
+		return nil, err
+	}
+	var w where
+	// SQLite uses the index for a number without a type, which + makes of it.
+	w.and("c.id / 4096 = +bucket.n AND c.routed_at IS NOT NULL AND c.call_sid <> ''")
+	w.is("c.call_sid", q.Text)
+	w.span(p)
+	w.hasDelivery(q.State)
+	last := max(p.low, first) / bucketSize
+	for n := min(p.high-1, newest) / bucketSize; n >= last && len(found) < q.Limit; n -= bucketStep {
+		args := append([]any{n, max(last, n-bucketStep+1)}, w.args...)
+		ids, err := read(ctx, s, scanID, `
+			WITH RECURSIVE bucket (n) AS (
+				SELECT CAST(? AS BIGINT) UNION ALL SELECT n - 1 FROM bucket WHERE n > ?)
+			SELECT c.id FROM bucket CROSS JOIN callbacks c `+s.engine.hint("callbacks_call")+`
+			`+w.clause()+` ORDER BY c.id DESC LIMIT ?`, append(args, q.Limit)...)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, ids...)
+	}
+	return found, nil
+}
+
+// byRecipient looks for recipients that begin as q.Text says, in its capitals or
+// in none. Where few deliveries are in the state that is looked for, these are
+// looked at; else those of each recipient.
+func (s *Store) byRecipient(ctx context.Context, p span, q Search) (found []int64, err error) {
+	few, err := s.few(ctx, q.State)
+	if err != nil {
+		return nil, err
+	}
+	for _, beginning := range slices.Compact([]string{q.Text, strings.ToLower(q.Text)}) {
+		var ids []int64
+		if few {
+			var w where
+			w.is("d.state", string(q.State))
+			w.and("d.recipient >= ? AND d.recipient < ?", beginning, beginning+string(utf8.MaxRune))
+			ids, err = s.withDelivery(ctx, p, "deliveries_state", w, q.Limit)
+		} else {
+			ids, err = s.byRecipients(ctx, p, q, beginning)
+		}
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, ids...)
+	}
+	return found, nil
+}
+
+// few reports whether there are few deliveries in that state; of no state in
+// particular there are many.
+func (s *Store) few(ctx context.Context, state State) (bool, error) {
+	if state == "" {
+		return false, nil
+	}
+	n, err := read(ctx, s, scanID, `
+		SELECT count(*) FROM (SELECT 1 FROM deliveries `+s.engine.hint("deliveries_state")+` WHERE state = ? LIMIT ?) AS counted`,
+		string(state), fewDeliveries)
+	if err != nil {
+		return false, fmt.Errorf("count what is %s: %w", state, err)
+	}
+	return n[0] < fewDeliveries, nil
+}
+
+func (s *Store) byRecipients(ctx context.Context, p span, q Search, beginning string) (found []int64, err error) {
+	// From one recipient to the next is a step in the index, however many
+	// deliveries they have.
+	from := `FROM deliveries ` + s.engine.hint("deliveries_recipient")
+	recipients, err := read(ctx, s, func(rows *sql.Rows) (to sql.NullString, err error) { return to, rows.Scan(&to) }, `
+		WITH RECURSIVE step (recipient, n) AS (
+			SELECT (SELECT min(recipient) `+from+` WHERE recipient >= ?), 1
+			UNION ALL
+			SELECT (SELECT min(recipient) `+from+` WHERE recipient > step.recipient), n + 1
+			FROM step WHERE n < ? AND recipient < ?)
+		SELECT recipient FROM step`, beginning, maxRecipients, beginning+string(utf8.MaxRune))
+	if err != nil {
+		return nil, fmt.Errorf("look for recipients: %w", err)
+	}
+	for _, to := range recipients {
+		if !to.Valid || !strings.HasPrefix(to.String, beginning) {
+			continue
+		}
+		var w where
+		w.is("d.recipient", to.String)
+		w.is("d.state", string(q.State))
+		ids, err := s.withDelivery(ctx, p, "deliveries_recipient", w, q.Limit)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, ids...)
+	}
+	return found, nil
+}
+
+// withDelivery returns the newest callbacks of the span, at most n, that have a
+// delivery d for which the conditions hold, newest first. It walks down an index
+// in which deliveries stand by their ids; those that were sent on, which are few,
+// are looked at by themselves.
+func (s *Store) withDelivery(ctx context.Context, p span, index string, conditions where, n int) ([]int64, error) {
+	conditions.span(p)
+	found, err := read(ctx, s, scanID, `
+		SELECT s.callback_id FROM sent_on s CROSS JOIN deliveries d CROSS JOIN callbacks c
+		`+conditions.clause()+` AND d.id = s.delivery_id AND c.id = s.callback_id AND s.callback_id < ? AND s.callback_id >= ?
+		GROUP BY s.callback_id ORDER BY s.callback_id DESC LIMIT ?`, append(conditions.args, p.high, p.low, n)...)
+	if err != nil {
+		return nil, fmt.Errorf("look at what was sent on: %w", err)
+	}
+	type row struct{ delivery, callback int64 }
+	query := `
+		SELECT d.id, d.callback_id FROM deliveries d ` + s.engine.hint(index) + ` CROSS JOIN callbacks c
+		` + conditions.clause() + ` AND c.id = d.callback_id AND d.id >= ? AND d.id < ?
+			AND NOT EXISTS (SELECT 1 FROM sent_on s WHERE s.callback_id = d.callback_id AND s.delivery_id = d.id)
+		ORDER BY d.id DESC LIMIT ?`
+	for last := p.highDelivery; ; {
+		step, err := read(ctx, s, func(rows *sql.Rows) (r row, err error) {
+			return r, rows.Scan(&r.delivery, &r.callback)
+		}, query, append(conditions.args, p.lowDelivery, last, walkStep)...)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range step {
+			found = append(found, r.callback)
+		}
+		found = newestOf(found, len(found))
+		if len(step) < walkStep {
+			return found[:min(n, len(found))], nil
+		}
+		// What follows is of older callbacks, but for so much.
+		end := step[len(step)-1]
+		if len(found) >= n && found[n-1] >= end.callback+s.engine.disorder() {
+			return found[:n], nil
+		}
+		last = end.delivery
+	}
+}
+
+// span is the callbacks among which something is looked for.
+type span struct {
+	low, high    int64 // low <= id < high
+	since, until int64 // and received between them; 0 where there is no such bound
+
+	lowDelivery, highDelivery int64 // the same for the ids of deliveries that were not sent on
+}
+
+// span returns the callbacks that q is about by its times and its cursor. Times
+// grow with ids, but for a moment, and so do the ids of deliveries with those of
+// callbacks; see [where.page].
+func (s *Store) span(ctx context.Context, q Search) (p span, err error) {
+	p = span{high: math.MaxInt64, highDelivery: math.MaxInt64, since: micros(q.Since), until: micros(q.Until)}
+	if q.Before != 0 {
+		p.high = q.Before
+	}
+	if p.since != 0 {
+		p.low, err = s.edge(ctx, 0, `SELECT min(id) FROM (SELECT id FROM callbacks WHERE received_at < ? AND `+marked+`
+			ORDER BY received_at DESC LIMIT 16) AS before`, p.since)
+		if err != nil {
+			return p, err
+		}
+		p.lowDelivery, err = s.edge(ctx, 0, `SELECT min(id) FROM (SELECT id FROM deliveries WHERE created_at < ? AND `+marked+`
+			ORDER BY created_at DESC LIMIT 16) AS before`, p.since)
+		if err != nil {
+			return p, err
+		}
+	}
+	if p.until != 0 {
+		high, err := s.edge(ctx, p.high, `SELECT max(id) FROM (SELECT id FROM callbacks WHERE received_at >= ? AND `+marked+`
+			ORDER BY received_at LIMIT 16) AS after`, p.until)
+		if err != nil {
+			return p, err
+		}
+		p.high = min(p.high, high)
+	}
+	if p.high < math.MaxInt64 {
+		p.highDelivery, err = s.edge(ctx, math.MaxInt64, `SELECT min(id) FROM (
+			SELECT id FROM deliveries `+s.engine.hint("deliveries_callback")+` WHERE callback_id >= ?
+			ORDER BY callback_id LIMIT 16) AS after`, p.high+s.engine.disorder())
+	}
+	return p, err
+}
+
+// edge returns the id that a query finds, or otherwise.
+func (s *Store) edge(ctx context.Context, otherwise int64, query string, args ...any) (int64, error) {
+	found, err := read(ctx, s, func(rows *sql.Rows) (id sql.NullInt64, err error) { return id, rows.Scan(&id) }, query, args...)
+	if err != nil || !found[0].Valid {
+		return otherwise, err
+	}
+	return found[0].Int64, nil
+}
+
+// span adds the conditions that a callback c is in the span.
+func (w *where) span(p span) {
+	if p.high < math.MaxInt64 {
+		w.and("c.id < ?", p.high)
+	}
+	if p.since != 0 {
+		w.and("c.id >= ? AND c.received_at >= ?", p.low, p.since)
+	}
+	if p.until != 0 {
+		w.and("c.received_at < ?", p.until)
+	}
+}
