@@ -5,12 +5,16 @@ import (
 	"crypto/tls"
 	"fmt"
 	"reflect"
+	"regexp"
 
 	"ringpost/relay/config"
 	"ringpost/relay/deliver"
 	"ringpost/relay/recording"
 	"ringpost/relay/route"
 )
+
+// phone is a phone number, of which the log shows the last two digits.
+var phone = regexp.MustCompile(`\+?\d{5,}(\d\d)`)
 
 // Reload puts the configuration file as it is now into force, for all that
 // happens from now on. Where it has problems, or its own tests fail, they are
@@ -35,7 +39,7 @@ func (s *Service) Reload(ctx context.Context) (problems []string) {
 	if len(problems) > 0 {
 		s.metrics.ReloadSuccessful.Set(0)
 		for _, p := range problems {
-			s.log.Error("configuration not reloaded: the old one stays", "problem", p)
+			s.log.Error("configuration not reloaded: the old one stays", "problem", phone.ReplaceAllString(p, "…$1"))
 		}
 		return problems
 	}

@@ -268,3 +268,46 @@ func mustRead(t *testing.T, file string) string {
 	}
 	return string(content)
 }
+
+// TestReloadRefusesAFileWhoseTestsFail expects the answer, the log, which names no
+// phone number, and the metric to say so.
+func TestReloadRefusesAFileWhoseTestsFail(t *testing.T) {
+	mail, _ := newMailbox(t, nil)
+	s := newServer(t, t.TempDir(), oneEmail(mail))
+	s.start()
+	if !strings.Contains(s.read("/metrics"), "ringpost_config_last_reload_successful 1\n") {
+		t.Error("the metric does not say that the configuration is in force")
+	}
+	s.writeConfig(oneEmail(mail) + `
+[channel.console]
+kind = "log"
+[[test]]
+name = "bob hears of it"
+callback = { RecordingStatus = "completed" }
+expect = ["email:alice@example.com", "console:+15550100002"]
+`)
+	resp, err := http.Post("http://"+s.admin+"/-/reload", "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var answer struct{ Errors []string }
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil || resp.StatusCode != http.StatusUnprocessableEntity ||
+		len(answer.Errors) != 1 || !strings.Contains(answer.Errors[0], `test "bob hears of it": nothing goes to console:+15550100002: `) {
+		t.Errorf("reload = %d %q, want 422 and the test that fails", resp.StatusCode, answer.Errors)
+	}
+	if !strings.Contains(s.read("/metrics"), "ringpost_config_last_reload_successful 0\n") {
+		t.Error("the metric does not say that the reload was refused")
+	}
+	log := mustRead(t, s.file("log"))
+	for _, want := range []string{"configuration not reloaded: the old one stays", `test \"bob hears of it\": nothing goes to console:…02: `} {
+		if !strings.Contains(log, want) {
+			t.Errorf("the log does not say %s:\n%s", want, log)
+		}
+	}
+	if strings.Contains(log, "+15550100002") {
+		t.Errorf("the log names a phone number:\n%s", log)
+	}
+	s.mustPost(completed("rec-1"), "")
+	eventually(t, "the old configuration works on", 10*time.Second, func() bool { return len(s.deliveries("state=delivered")) == 1 })
+}
