@@ -7,6 +7,7 @@ import (
 
 	"ringpost/relay/callback"
 	"ringpost/relay/route"
+	"ringpost/relay/rules"
 )
 
 // MaxLimit is how many rows a list may be asked for at once.
@@ -67,6 +68,15 @@ type Callbacks struct {
 	Next      string     `json:"next,omitempty"` // what after is for the next page; empty at the end
 }
 
+// Trace is a stored callback, how the rules decided about it then, and what came
+// of it.
+type Trace struct {
+	Callback
+	Rules      []rules.RuleTrace `json:"rules"`          // as they were then; null where that is not known
+	Note       string            `json:"note,omitempty"` // why it is not known
+	Deliveries []Delivery        `json:"deliveries"`
+}
+
 // Delivery is a delivery, without what it says.
 type Delivery struct {
 	ID            int64      `json:"id"`
@@ -78,13 +88,17 @@ type Delivery struct {
 	To            string     `json:"to"`
 	Subject       string     `json:"subject"`
 	State         string     `json:"state"`
+	Why           string     `json:"why"` // where it stands, in a sentence
 	Attempts      int        `json:"attempts"`
 	NextAttemptAt *time.Time `json:"next_attempt_at"`
 	LastError     string     `json:"last_error"`
 	ProviderID    string     `json:"provider_id"`
 	CreatedAt     time.Time  `json:"created_at"`
 	FinishedAt    *time.Time `json:"finished_at"`
-	History       []Attempt  `json:"history,omitempty"` // of a single delivery only
+
+	// Of a single delivery only.
+	History    []Attempt   `json:"history,omitempty"`
+	Operations []Operation `json:"operations,omitempty"`
 }
 
 // Deliveries is a page of deliveries, newest first.
@@ -99,4 +113,44 @@ type Attempt struct {
 	StartedAt time.Time `json:"started_at"`
 	Seconds   float64   `json:"seconds"`
 	Error     string    `json:"error"`
+}
+
+// Operation is what a person did to a delivery, or to its channel meanwhile.
+type Operation struct {
+	At   time.Time `json:"at"`
+	By   string    `json:"by"`
+	What string    `json:"what"`
+}
+
+// Retried is what a retry of many deliveries came to.
+type Retried struct {
+	Retried int `json:"retried"` // that are due at once
+}
+
+// Channels are the channels of the configuration, and those that deliveries still
+// wait for.
+type Channels struct {
+	Channels []Channel `json:"channels"` // by name
+}
+
+// Channel is a channel as the node that answers knows it.
+type Channel struct {
+	Name  string `json:"name"`
+	Kind  string `json:"kind"`  // empty where the configuration does not have it
+	State string `json:"state"` // up, down or paused
+	Why   string `json:"why"`   // the state in a sentence
+
+	Since       time.Time  `json:"since"` // of the state
+	LastError   string     `json:"last_error"`
+	LastErrorAt *time.Time `json:"last_error_at"`
+	Waiting     int        `json:"waiting"`   // deliveries, counted up to MaxWaiting
+	OldestAt    *time.Time `json:"oldest_at"` // when the oldest of them was made
+}
+
+// MaxWaiting is how far the deliveries that wait for a channel are counted.
+const MaxWaiting = 10_000
+
+// Tested is what the provider calls a test message.
+type Tested struct {
+	ProviderID string `json:"provider_id"`
 }

@@ -80,6 +80,32 @@ func (c *Client) Cancel(ctx context.Context, id int64) (d Delivery, err error) {
 	return d, c.post(ctx, deliveryPath(id, "/cancel"), nil, &d)
 }
 
+// RetryAll makes all deliveries due at once that a filter finds, which must not
+// be empty: dead ones unless it says otherwise.
+func (c *Client) RetryAll(ctx context.Context, filter url.Values) (r Retried, err error) {
+	return r, c.post(ctx, "/api/deliveries/retry", filter, &r)
+}
+
+// Trace returns one callback with what was made of it.
+func (c *Client) Trace(ctx context.Context, id int64) (t Trace, err error) {
+	return t, c.get(ctx, "/api/callbacks/"+strconv.FormatInt(id, 10), nil, &t)
+}
+
+// Channels returns the channels.
+func (c *Client) Channels(ctx context.Context) (list Channels, err error) {
+	return list, c.get(ctx, "/api/channels", nil, &list)
+}
+
+// Pause has a channel send nothing until it is resumed.
+func (c *Client) Pause(ctx context.Context, channel string) (ch Channel, err error) {
+	return ch, c.post(ctx, "/api/channels/"+url.PathEscape(channel)+"/pause", nil, &ch)
+}
+
+// Resume ends a channel's pause.
+func (c *Client) Resume(ctx context.Context, channel string) (ch Channel, err error) {
+	return ch, c.post(ctx, "/api/channels/"+url.PathEscape(channel)+"/resume", nil, &ch)
+}
+
 // Replay returns what the rules in force make of the last callbacks, at most that
 // many.
 func (c *Client) Replay(ctx context.Context, limit int) (r Replay, err error) {
