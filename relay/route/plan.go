@@ -34,6 +34,15 @@ func (p *Plan) Definition() ([]byte, error) {
 // Recall returns how the rules of a plan that was kept decided about cb. It asks
 // nothing but the two of them, so it is what was decided then.
 func Recall(definition []byte, cb *callback.Callback) ([]rules.RuleTrace, error) {
+	set, err := Restore(definition)
+	if err != nil {
+		return nil, err
+	}
+	return set.Explain(cb).Rules, nil
+}
+
+// Restore returns the rules of a plan that was kept, for more than one callback.
+func Restore(definition []byte) (*rules.Set, error) {
 	var d rules.Definition
 	if err := json.Unmarshal(definition, &d); err != nil {
 		return nil, fmt.Errorf("read the rules of then: %w", err)
@@ -42,7 +51,7 @@ func Recall(definition []byte, cb *callback.Callback) ([]rules.RuleTrace, error)
 	if len(problems) > 0 {
 		return nil, fmt.Errorf("the rules of then are none any more: %s", problems[0].Text)
 	}
-	return set.Explain(cb).Rules, nil
+	return set, nil
 }
 
 // Deliveries returns the deliveries that cb asks for, in the order of the rules,
