@@ -1,0 +1,160 @@
+package page_test
+
+import (
+	"bufio"
+	"html"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"ringpost/relay/callback"
+	"ringpost/relay/store"
+)
+
+// event is a server-sent event.
+type event struct{ name, id, data string }
+
+// listen opens the stream that the page at path names, and returns its events.
+func (f *fixture) listen(path string, lastID string) <-chan event {
+	f.Helper()
+	m := regexp.MustCompile(`sse-connect="([^"]+)"`).FindStringSubmatch(f.get(path).body)
+	if m == nil {
+		f.Fatal("the page is not live")
+	}
+	return f.stream(html.UnescapeString(m[1]), lastID)
+}
+
+func (f *fixture) stream(path, lastID string) <-chan event {
+	f.Helper()
+	req, err := http.NewRequestWithContext(f.Context(), http.MethodGet, f.url+path, nil)
+	if err != nil {
+		f.Fatal(err)
+	}
+	if lastID != "" {
+		req.Header.Set("Last-Event-ID", lastID)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		f.Fatal(err)
+	}
+	if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "text/event-stream" {
+		f.Fatalf("GET %s = %d, %v", path, resp.StatusCode, resp.Header)
+	}
+	events := make(chan event, 100)
+	go func() {
+		defer resp.Body.Close()
+		defer close(events)
+		var e event
+		for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
+			key, value, _ := strings.Cut(lines.Text(), ": ")
+			switch key {
+			case "event":
+				e.name = value
+			case "id":
+				e.id = value
+			case "data":
+				e.data += value + "\n"
+			case "":
+				if e.name != "" && value == "" {
+					events <- e
+					e = event{}
+				}
+			case "retry":
+			default:
+				f.Errorf("the stream has the line %q", lines.Text())
+			}
+		}
+	}()
+	return events
+}
+
+// next returns the next event.
+func next(t *testing.T, events <-chan event) event {
+	t.Helper()
+	select {
+	case e, ok := <-events:
+		if !ok {
+			t.Fatal("the stream ended")
+		}
+		return e
+	case <-time.After(10 * time.Second):
+		t.Fatal("no event came")
+	}
+	return event{}
+}
+
+func TestTheListFollowsWhatHappens(t *testing.T) {
+	f := newFixture(t)
+	one := f.receive(call("rec-1"))
+	events := f.listen("/recordings", "")
+	f.receive(call("rec-2"))
+	next(t, events) // the list as it was first read: with or without that one before it
+
+	f.receive(call("rec-3"))
+	e := next(t, events)
+	if e.name != "new" || !strings.Contains(e.data, `<li class="row" id="recording-3">`) || strings.Contains(e.data, "recording-2") {
+		t.Errorf("after a callback came %+v, want its row alone, to be put first", e)
+	}
+	f.finish(one.Deliveries[0], store.Dead, "550 no")
+	e = next(t, events)
+	if e.name != "new" || !strings.Contains(e.data, `<li class="row" id="recording-1" hx-swap-oob="true">`) ||
+		!strings.Contains(e.data, `data-state="dead"`) || strings.Contains(e.data, "recording-2") {
+		t.Errorf("after a delivery changed came %+v, want its row alone, in the place of the old one", e)
+	}
+}
+
+func TestASearchIsLiveToo(t *testing.T) {
+	f := newFixture(t)
+	one := f.receive(call("rec-1"))
+	f.receive(call("rec-2"))
+	events := f.listen("/recordings?state=dead", "")
+	f.finish(one.Deliveries[0], store.Dead, "550 no")
+	if e := next(t, events); e.name != "all" || !strings.Contains(e.data, "recording-1") || strings.Contains(e.data, "recording-2") {
+		t.Errorf("after the first one was dead came %+v, want the list", e)
+	}
+	if err := f.service.Retry(t.Context(), one.Deliveries[0].ID, "kim"); err != nil {
+		t.Fatal(err)
+	}
+	if e := next(t, events); e.name != "all" || !strings.Contains(e.data, "Nothing is found") {
+		t.Errorf("after the last one was retried came %+v, want an empty list", e)
+	}
+}
+
+func TestWhoeverComesBackGetsWhatTheyMissed(t *testing.T) {
+	f := newFixture(t)
+	f.receive(call("rec-1"))
+	shown := f.get("/recordings").body
+	f.receive(call("rec-2"))
+	m := regexp.MustCompile(`sse-connect="([^"]+)"`).FindStringSubmatch(shown)
+	path := html.UnescapeString(m[1])
+	e := next(t, f.stream(path, ""))
+	if e.name != "all" || !strings.Contains(e.data, "recording-2") || !strings.Contains(e.data, "recording-1") {
+		t.Errorf("who shows an old list gets %+v, want all of the new one", e)
+	}
+	again := f.stream(path, e.id)
+	f.receive(call("rec-3"))
+	if e := next(t, again); !strings.Contains(e.data, "recording-3") {
+		t.Errorf("who shows the list as it is gets %+v, want no more than what comes then", e)
+	}
+}
+
+func TestWhatCallersWriteEndsNoLineOfAStream(t *testing.T) {
+	f := newFixture(t)
+	events := f.listen("/recordings", "")
+	f.receive(call("rec-1", func(cb *callback.Callback) { cb.RecordingSource = "x\revent: all\ndata: <script>\r\rid: 7" }))
+	e := next(t, events)
+	if strings.Contains(e.data, "<script>") || e.id == "7" {
+		t.Errorf("a source has made the event %+v", e)
+	}
+}
+
+func TestStreamsAreBounded(t *testing.T) {
+	f := newFixture(t)
+	for range 64 {
+		f.listen("/recordings", "")
+	}
+	f.must(f.get("/live/recordings"), 503, "too many people")
+	f.must(f.get("/recordings"), 200)
+}

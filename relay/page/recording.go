@@ -1,0 +1,183 @@
+package page
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/julienschmidt/httprouter"
+
+	"ringpost/relay/render"
+	"ringpost/relay/rules"
+	"ringpost/relay/store"
+)
+
+// maxWhole bounds the deliveries of a recording that are shown with what they
+// say and what became of them; of the others there is a line each.
+const maxWhole = 40
+
+// recording is what the page of one recording shows.
+type recording struct {
+	Asked     store.Recording // the callback that was asked for
+	Link      string          // to the audio at the provider; empty where there is none
+	Host      string          // of Link
+	Query     []pair
+	Fields    []pair
+	Callbacks []told
+	Timeline  []moment
+}
+
+// pair is a name and a value that a sender has chosen.
+type pair struct{ Name, Value string }
+
+// told is one callback of the recording, whom it told, and why.
+type told struct {
+	store.Recording
+	Deliveries []delivery
+	Rest       []chip // deliveries beyond those
+	Matched    int
+	Trace      []rules.RuleTrace
+	Forgotten  bool // the rules of that time are not kept any more
+}
+
+// delivery is a delivery with all that is known of it.
+type delivery struct {
+	store.Delivery
+	Who        string // the contact with that address, or the address
+	Why        string
+	Segments   int // of an SMS
+	Attempts   []store.Attempt
+	Operations []store.Operation
+}
+
+func (d *delivery) CanRetry() bool {
+	return d.Text != "" && d.To != "" && d.State.Retryable()
+}
+
+func (d *delivery) CanCancel() bool {
+	return d.State == store.Queued || d.State == store.Retrying || d.State == store.Unknown
+}
+
+func (p *Page) recording(w http.ResponseWriter, r *http.Request, params httprouter.Params) error {
+	id, err := readID(params)
+	if err != nil {
+		return err
+	}
+	callbacks, err := p.store.Recording(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	var page recording
+	page.Link, page.Host = webLink(audioURL(callbacks, id))
+	for i := range callbacks {
+		if callbacks[i].ID == id {
+			page.Asked = callbacks[i]
+		}
+		told, err := p.told(r.Context(), callbacks[i], maxWhole)
+		if err != nil {
+			return err
+		}
+		page.Callbacks = append(page.Callbacks, told)
+		page.Timeline = append(page.Timeline, told.timeline()...)
+	}
+	slices.SortStableFunc(page.Timeline, func(a, b moment) int { return a.At.Compare(b.At) })
+	page.Query, page.Fields = pairs(page.Asked.Query), pairs(page.Asked.Fields)
+	p.show(w, r, http.StatusOK, "recording", "Recording "+page.Asked.RecordingSid, page)
+	return nil
+}
+
+// told gathers what became of one callback, its first whole deliveries with what
+// they say.
+func (p *Page) told(ctx context.Context, rec store.Recording, whole int) (told, error) {
+	t := told{Recording: rec}
+	plan, err := p.plans.of(ctx, rec.PlanID)
+	if err != nil {
+		return t, err
+	}
+	if t.Forgotten = !rec.RoutedAt.IsZero() && plan == nil; plan != nil {
+		t.Trace = plan.set.Explain(rec.Callback).Rules
+		for _, r := range t.Trace {
+			if r.Matched {
+				t.Matched++
+			}
+		}
+	}
+	for i, d := range rec.Deliveries {
+		if i >= whole {
+			t.Rest = append(t.Rest, chip{d.State, d.Kind, plan.who(d.To)})
+			continue
+		}
+		found, attempts, err := p.store.Delivery(ctx, d.ID)
+		if err != nil {
+			return t, err
+		}
+		operations, err := p.store.Operations(ctx, d.ID)
+		if err != nil {
+			return t, err
+		}
+		one := delivery{Delivery: *found, Who: plan.who(found.To), Attempts: attempts, Operations: operations}
+		if one.Kind == render.SMS && one.Text != "" {
+			one.Segments, _ = render.Segments(one.Text)
+		}
+		t.Deliveries = append(t.Deliveries, one)
+	}
+	return t, nil
+}
+
+// playAudio plays the recording.
+func (p *Page) playAudio(w http.ResponseWriter, r *http.Request, params httprouter.Params) error {
+	id, err := readID(params)
+	if err != nil {
+		return err
+	}
+	callbacks, err := p.store.Recording(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	p.service.ServeAudio(w, r, audioURL(callbacks, id))
+	return nil
+}
+
+// audioURL is where the recording is: as the callback with that id says, or else
+// another one, since the one that says that it began says no more.
+func audioURL(callbacks []store.Recording, id int64) (where string) {
+	for i := range callbacks {
+		if cb := &callbacks[i]; cb.RecordingUrl != "" {
+			where = cb.RecordingUrl
+			if cb.ID == id {
+				break
+			}
+		}
+	}
+	return where
+}
+
+// readID reads the id in a path.
+func readID(params httprouter.Params) (int64, error) {
+	id, err := strconv.ParseInt(params.ByName("id"), 10, 64)
+	if err != nil || id < 1 {
+		return 0, errNoPage
+	}
+	return id, nil
+}
+
+// webLink returns raw and its host where a browser may follow it: a callback is
+// others' words.
+func webLink(raw string) (link, host string) {
+	u, err := url.Parse(raw)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
+		return "", ""
+	}
+	return raw, u.Host
+}
+
+func pairs(m map[string]string) (list []pair) {
+	for name, value := range m {
+		list = append(list, pair{name, value})
+	}
+	slices.SortFunc(list, func(a, b pair) int { return strings.Compare(a.Name, b.Name) })
+	return list
+}

@@ -1,0 +1,94 @@
+package page
+
+import (
+	"strings"
+	"time"
+
+	"ringpost/relay/store"
+)
+
+// moment is an entry of a timeline.
+type moment struct {
+	At    time.Time
+	Tone  string // good, bad, warn, or empty
+	Title string
+	Said  string // in more detail, such as a server's words
+}
+
+// timeline is what happened to the callback, in no order yet.
+func (t *told) timeline() []moment {
+	received := moment{At: t.ReceivedAt, Title: "SignalWire told us: " + strings.ToLower(inStatusWords(t.RecordingStatus))}
+	all := []moment{received}
+	if !t.RoutedAt.IsZero() {
+		all = append(all, t.matching())
+	}
+	for i := range t.Deliveries {
+		all = append(all, t.Deliveries[i].timeline()...)
+	}
+	return all
+}
+
+// matching says which rules matched.
+func (t *told) matching() moment {
+	m := moment{At: t.RoutedAt, Tone: "good"}
+	var names []string
+	for _, r := range t.Trace {
+		if r.Matched {
+			names = append(names, r.Name)
+		}
+	}
+	switch {
+	case t.Forgotten:
+		m.Title = "Matched against the rules of that time"
+		m.Tone = ""
+	case len(names) == 0:
+		m.Title, m.Tone = "No rule matched, so nobody is told", "warn"
+	default:
+		m.Title = "Matched " + plural(len(names), "rule", "rules")
+		m.Said = strings.Join(names, " · ")
+	}
+	return m
+}
+
+// timeline is what happened to the delivery.
+func (d *delivery) timeline() (all []moment) {
+	to := d.name()
+	for i, a := range d.Attempts {
+		m := moment{At: a.StartedAt.Add(a.Took), Said: a.Err}
+		last := i == len(d.Attempts)-1
+		switch {
+		case a.Err == "":
+			m.Title, m.Tone = to+" was accepted by the provider", "good"
+			if d.ProviderID != "" && last {
+				m.Said = "Its name there is " + d.ProviderID + "."
+			}
+		case last && d.State == store.Dead:
+			m.Title, m.Tone = to+" failed for good", "bad"
+		case last && d.State == store.Unknown:
+			m.Title, m.Tone = to+" may or may not have arrived", "warn"
+		default:
+			m.Title, m.Tone = to+" did not get through", "warn"
+		}
+		m.Title += " (attempt " + count(int64(a.Number)) + ", " + took(a.Took) + ")"
+		all = append(all, m)
+	}
+	if len(d.Attempts) == 0 && d.State == store.Dead {
+		all = append(all, moment{At: d.CreatedAt, Tone: "bad", Title: to + " cannot be sent", Said: d.LastError})
+	}
+	for _, o := range d.Operations {
+		all = append(all, moment{At: o.At, Title: to + " was " + o.What + " by " + o.By})
+	}
+	return all
+}
+
+// name is what a timeline calls the delivery.
+func (d *delivery) name() string {
+	kind := map[string]string{"email": "The email", "sms": "The SMS"}[d.Kind]
+	if kind == "" {
+		kind = "The message"
+	}
+	if d.Who == "" {
+		return kind
+	}
+	return kind + " to " + d.Who
+}
