@@ -26,8 +26,8 @@
 // channel in trouble is left alone and probed (deliver/circuit.go).
 //
 // Beside that way: package config reads the file, package admin serves health,
-// metrics and the API, package metrics counts, package recording fetches what
-// is to be heard. relay.go starts and stops it all, channels.go makes the
+// metrics and the API, package page what people see in a browser, package
+// metrics counts, package recording fetches what is to be heard. relay.go starts and stops it all, channels.go makes the
 // channels, reload.go puts a changed file into force, and check.go runs a
 // file's own tests.
 package relay

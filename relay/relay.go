@@ -18,6 +18,7 @@ import (
 	"ringpost/relay/deliver"
 	"ringpost/relay/intake"
 	"ringpost/relay/metrics"
+	"ringpost/relay/page"
 	"ringpost/relay/recording"
 	"ringpost/relay/route"
 	"ringpost/relay/store"
@@ -49,6 +50,7 @@ type Service struct {
 	router    *route.Router
 	deliverer *deliver.Deliverer
 	audio     atomic.Pointer[recording.Fetcher]
+	page      *page.Page
 	callbacks server
 	admin     server
 
@@ -97,7 +99,10 @@ func New(ctx context.Context, cfg *config.Config, o Options) (s *Service, err er
 // listen binds the addresses.
 func (s *Service) listen(ctx context.Context, cfg *config.Config) (err error) {
 	s.callbacks = newServer(s.intake, s.log)
-	s.admin = newServer(admin.New(s, s.store, s.metrics.Registry, adminUsers(cfg), s.log), s.log)
+	if s.page, err = page.New(s, s.store, s.log); err != nil {
+		return fmt.Errorf("make the page: %w", err)
+	}
+	s.admin = newServer(admin.New(s, s.store, s.page, s.metrics.Registry, adminUsers(cfg), s.log), s.log)
 	var lc net.ListenConfig
 	if s.callbacks.listener, err = lc.Listen(ctx, "tcp", cfg.Server.Listen); err != nil {
 		return fmt.Errorf("listen for callbacks: %w", err)
@@ -167,6 +172,7 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 	s.log.Info("draining")
 	s.draining.Store(true)
+	s.page.Close()
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTime)
 	defer cancel()
 	err = errors.Join(err, s.callbacks.Shutdown(closing))

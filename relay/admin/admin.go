@@ -1,6 +1,6 @@
 // Package admin serves the admin listener: health, metrics, reload, and the
-// API over callbacks and deliveries (api.go, replay.go). Who may ask is decided
-// in access.go.
+// API over callbacks and deliveries (api.go, replay.go), and the page for
+// browsers (package page). Who may ask is decided in access.go.
 package admin
 
 import (
@@ -9,6 +9,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 
 	"github.com/julienschmidt/httprouter"
 	"github.com/prometheus/client_golang/prometheus"
@@ -34,6 +35,12 @@ type Service interface {
 	Plan() *route.Plan
 }
 
+// Page answers browsers.
+type Page interface {
+	// Serve answers a request of whoever has the name by.
+	Serve(w http.ResponseWriter, r *http.Request, by string)
+}
+
 // Admin is the handler of the admin listener.
 type Admin struct {
 	service Service
@@ -45,7 +52,7 @@ type Admin struct {
 
 // New returns the handler. Without users everybody who reaches the listener may
 // do everything, which is for loopback only.
-func New(service Service, s *store.Store, metrics prometheus.Gatherer, users []User, log *slog.Logger) *Admin {
+func New(service Service, s *store.Store, page Page, metrics prometheus.Gatherer, users []User, log *slog.Logger) *Admin {
 	a := &Admin{service: service, store: s, log: log, access: newAccess(users)}
 	r := httprouter.New()
 	r.RedirectTrailingSlash, r.RedirectFixedPath = false, false
@@ -58,6 +65,14 @@ func New(service Service, s *store.Store, metrics prometheus.Gatherer, users []U
 	r.HandlerFunc(http.MethodGet, "/api/replay", a.replay)
 	r.POST("/api/deliveries/:id/retry", a.retry)
 	r.POST("/api/deliveries/:id/cancel", a.cancel)
+
+	r.NotFound = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/api/") {
+			http.NotFound(w, r)
+			return
+		}
+		page.Serve(w, r, a.access.asker(r))
+	})
 
 	// A load balancer has no password, and learns no more than "ready".
 	open := httprouter.New()

@@ -44,6 +44,13 @@ func (s *service) Cancel(ctx context.Context, id int64, by string) error {
 	return s.store.Cancel(ctx, id, by)
 }
 
+// greeting is a page that says who asks for what.
+type greeting struct{}
+
+func (greeting) Serve(w http.ResponseWriter, r *http.Request, by string) {
+	fmt.Fprintf(w, "hello %s at %s", by, r.URL.Path)
+}
+
 // newAdmin serves the admin handler over a store with one callback and four
 // deliveries: 1 waits, 2 is dead, 3 is delivered, 4 is for nobody.
 func newAdmin(t *testing.T, users ...admin.User) (*service, string) {
@@ -75,7 +82,7 @@ func newAdmin(t *testing.T, users ...admin.User) (*service, string) {
 	}
 	svc := &service{store: s}
 	m := metrics.New("test")
-	h := admin.New(svc, s, m.Registry, users, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	h := admin.New(svc, s, greeting{}, m.Registry, users, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	server := httptest.NewServer(h)
 	t.Cleanup(server.Close)
 	return svc, server.URL
@@ -277,7 +284,7 @@ func TestUsersNeedTheirPassword(t *testing.T) {
 		{"the right one again", login("kim", "correct"), http.StatusOK},
 		{"a wrong one after the right one", login("kim", "wrong"), http.StatusUnauthorized},
 	} {
-		for _, path := range []string{"/api/deliveries", "/metrics"} {
+		for _, path := range []string{"/api/deliveries", "/metrics", "/recordings"} {
 			if status, _ := ask(t, "GET", url+path, test.change); status != test.want {
 				t.Errorf("GET %s as %s = %d, want %d", path, test.name, status, test.want)
 			}
@@ -285,6 +292,23 @@ func TestUsersNeedTheirPassword(t *testing.T) {
 	}
 	if status, _ := ask(t, "GET", url+"/readyz"); status != http.StatusOK {
 		t.Errorf("GET /readyz without a password = %d, want 200", status)
+	}
+	if _, body := ask(t, "GET", url+"/recordings", login("kim", "correct")); body != "hello kim at /recordings" {
+		t.Errorf("GET /recordings as kim = %q, want the page to know who asks", body)
+	}
+}
+
+func TestThePageAnswersWhatIsNotTheAPIs(t *testing.T) {
+	_, url := newAdmin(t)
+	// Without users, nobody's word for a name is taken.
+	if _, body := ask(t, "GET", url+"/recordings", func(r *http.Request) { r.SetBasicAuth("kim", "") }); body != "hello admin at /recordings" {
+		t.Errorf("GET /recordings = %q, want the page, asked for by admin", body)
+	}
+	if status, body := ask(t, "GET", url+"/api/nothing"); status != http.StatusNotFound || strings.Contains(body, "hello") {
+		t.Errorf("GET /api/nothing = %d %s, want 404 without the page", status, body)
+	}
+	if status, _ := ask(t, "POST", url+"/recordings", func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") }); status != http.StatusForbidden {
+		t.Errorf("POST to the page from another site = %d, want 403", status)
 	}
 }
 
