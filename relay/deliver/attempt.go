@@ -59,13 +59,13 @@ func (l *lane) attempt(d *store.Delivery, committed chan struct{}) {
 }
 
 // mayAttempt reports whether an attempt may begin: not once the lane is to stop,
-// nor when the lease is over. While the channel is down only the probe may, and
+// nor while it is paused, nor when the lease is over. While the channel is down only the probe may, and
 // it is alone.
 func (l *lane) mayAttempt(d *store.Delivery) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.now()
-	if l.stop.Err() != nil || now.Before(l.pause) || !now.Before(l.held[d.ID]) {
+	if l.stop.Err() != nil || l.paused != nil || now.Before(l.pause) || !now.Before(l.held[d.ID]) {
 		return false
 	}
 	return !l.circuit.down() || len(l.held) == 1 && !now.Before(l.circuit.probeAt)
@@ -77,6 +77,7 @@ func (l *lane) awaitTurn() bool {
 	if l.channel.Every == 0 {
 		return true
 	}
+	halted := l.halted()
 	at, err := l.parent.store.Book(l.stop, l.name, l.channel.Every)
 	if err != nil {
 		if l.stop.Err() == nil {
@@ -90,6 +91,8 @@ func (l *lane) awaitTurn() bool {
 	select {
 	case <-timer.C:
 		return true
+	case <-halted:
+		return false
 	case <-l.stop.Done():
 		return false
 	}
@@ -118,6 +121,9 @@ func (l *lane) observe(err error) (down bool) {
 	}
 	l.mu.Lock()
 	now := l.now()
+	if err != nil {
+		l.lastError, l.lastErrorAt = err.Error(), now
+	}
 	if wait > 0 {
 		l.pause = now.Add(min(wait, l.parent.policy.Load().MaxRetry))
 	}
@@ -129,6 +135,9 @@ func (l *lane) observe(err error) (down bool) {
 		if recovered = l.circuit.answered(); recovered {
 			l.behind = true
 		}
+	}
+	if tripped || recovered {
+		l.since = now
 	}
 	down = l.circuit.down()
 	l.mu.Unlock()
@@ -246,8 +255,15 @@ func (l *lane) release(reason string, deliveries ...*store.Delivery) {
 	}
 }
 
-// expire gives up what has waited for the channel for too long.
+// expire gives up what has waited for the channel for too long, unless a person
+// has it wait.
 func (l *lane) expire(reason string) {
+	l.mu.Lock()
+	paused := l.paused != nil
+	l.mu.Unlock()
+	if paused {
+		return
+	}
 	n, err := l.parent.store.Expire(l.stop, l.name, "given up while the channel was down: "+reason)
 	if err != nil && l.stop.Err() == nil {
 		l.log.Error("deliveries not given up", "err", err)

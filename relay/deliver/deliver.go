@@ -2,7 +2,8 @@
 // channel has a lane of its own (lane.go), so that the trouble of one delays no
 // other: its workers, its rate, and its circuit (circuit.go), which stops
 // attempts while the channel is down and probes it. backoff.go says when a
-// failed delivery is tried again.
+// failed delivery is tried again. A person may pause a channel (pause.go); what
+// is known of the channels is in status.go.
 //
 // A fresh delivery comes straight from the router if its lane has room: then
 // it was stored as leased. Everything else waits in the store and is claimed in
@@ -48,6 +49,7 @@ type Deliverer struct {
 	metrics *metrics.Metrics
 
 	policy  atomic.Pointer[Policy]
+	pausing sync.Mutex // held while pauses are read and followed; comes before mu
 	mu      sync.Mutex
 	lanes   map[string]*lane
 	running sync.WaitGroup
@@ -69,12 +71,19 @@ func New(ctx context.Context, s *store.Store, m *metrics.Metrics, log *slog.Logg
 // processes that are gone have left. A channel that is the same as before is
 // left alone; a lane whose channel is replaced finishes what is being sent and
 // gives the rest back. Deliveries that wait for a channel that is not among
-// channels keep waiting, and are given up when their time is over.
+// channels keep waiting, and are given up when their time is over. Channels that
+// are paused stay so.
 func (d *Deliverer) Configure(ctx context.Context, policy Policy, channels map[string]Channel) error {
 	if err := d.recover(ctx, maps.All(channels)); err != nil {
 		return err
 	}
 	waiting, err := d.store.WaitingChannels(ctx)
+	if err != nil {
+		return err
+	}
+	d.pausing.Lock()
+	defer d.pausing.Unlock()
+	pauses, err := d.pauses(ctx)
 	if err != nil {
 		return err
 	}
@@ -89,12 +98,12 @@ func (d *Deliverer) Configure(ctx context.Context, policy Policy, channels map[s
 			delete(old, name)
 			continue
 		}
-		d.lanes[name] = d.start(name, ch)
+		d.lanes[name] = d.start(name, ch, pauses[name])
 	}
 	for _, name := range waiting {
 		if _, ok := d.lanes[name]; !ok {
 			d.log.Error("deliveries wait for a channel that is not configured", "channel", name)
-			d.lanes[name] = d.start(name, Channel{Channel: channel.Missing(name), Workers: 1, Prefetch: 1})
+			d.lanes[name] = d.start(name, Channel{Channel: channel.Missing(name), Workers: 1, Prefetch: 1}, pauses[name])
 		}
 	}
 	for name, l := range old {
@@ -107,8 +116,9 @@ func (d *Deliverer) Configure(ctx context.Context, policy Policy, channels map[s
 }
 
 // start must be called with d.mu held.
-func (d *Deliverer) start(name string, ch Channel) *lane {
+func (d *Deliverer) start(name string, ch Channel, pause *store.Pause) *lane {
 	l := newLane(name, ch, d)
+	l.follow(pause)
 	d.running.Go(l.run)
 	return l
 }
@@ -160,8 +170,8 @@ func (d *Deliverer) Drain() {
 	d.running.Wait()
 }
 
-// keep keeps the leases of what the lanes hold, and takes up what was leased to
-// processes that are gone.
+// keep keeps the leases of what the lanes hold, takes up what was leased to
+// processes that are gone, and follows what other nodes have paused.
 func (d *Deliverer) keep() {
 	tick := time.NewTicker(store.Lease / 3)
 	defer tick.Stop()
@@ -177,6 +187,9 @@ func (d *Deliverer) keep() {
 		if err := d.recover(d.stop, d.channels); err != nil && d.stop.Err() == nil {
 			d.log.Error("leases not recovered", "err", err)
 		}
+		if err := d.FollowPauses(d.stop); err != nil && d.stop.Err() == nil {
+			d.log.Error("pauses not followed: channels stay as they are", "err", err)
+		}
 	}
 }
 
@@ -191,11 +204,16 @@ func (d *Deliverer) channels(yield func(string, Channel) bool) {
 	}
 }
 
+// all returns the lanes in use.
+func (d *Deliverer) all() []*lane {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Collect(maps.Values(d.lanes))
+}
+
 func (d *Deliverer) renew() error {
 	until := d.store.Now().Add(store.Lease) // at least
-	d.mu.Lock()
-	lanes := slices.Collect(maps.Values(d.lanes))
-	d.mu.Unlock()
+	lanes := d.all()
 	var held []int64
 	for _, l := range lanes {
 		held = l.appendHeld(held)

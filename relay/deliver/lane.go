@@ -37,7 +37,14 @@ type lane struct {
 	due      time.Time           // when the store is to be looked at again
 	pause    time.Time           // the provider asked for silence until then
 	circuit  circuit
+	since    time.Time // when the circuit came to be as it is
 	dropped  time.Time // when a delivery was last recorded or given back
+
+	paused *store.Pause  // by a person; nil unless it is
+	halt   chan struct{} // closed while it is
+
+	lastError   string
+	lastErrorAt time.Time
 }
 
 func newLane(name string, ch Channel, parent *Deliverer) *lane {
@@ -51,6 +58,8 @@ func newLane(name string, ch Channel, parent *Deliverer) *lane {
 		roomy:   make(chan struct{}, 1),
 		held:    make(map[int64]time.Time),
 		behind:  true,
+		since:   parent.store.Now(),
+		halt:    make(chan struct{}),
 	}
 	l.queue = make(chan *store.Delivery, l.room)
 	l.stop, l.cancel = context.WithCancel(parent.stop)
@@ -114,6 +123,8 @@ func (l *lane) demand(now time.Time) (n int, until time.Time) {
 	}
 	room := l.room - len(l.held) - l.reserved
 	switch {
+	case l.paused != nil:
+		return 0, l.due
 	case now.Before(l.pause):
 		return 0, l.pause
 	case l.circuit.down() && len(l.held) > 0:
@@ -151,7 +162,12 @@ func (l *lane) claim(n int) error {
 	if len(claimed) == 0 && l.circuit.down() {
 		l.circuit.probeAt = l.now().Add(probeEvery)
 	}
+	paused := l.paused != nil
 	l.mu.Unlock()
+	if paused {
+		l.release("", fresh...)
+		return err
+	}
 	for _, d := range fresh {
 		l.queue <- d
 	}
@@ -230,7 +246,7 @@ func (l *lane) hand(d *store.Delivery) {
 
 // blocked reports whether no attempt is to begin now. l.mu must be held.
 func (l *lane) blocked() bool {
-	return l.circuit.down() || l.now().Before(l.pause)
+	return l.paused != nil || l.circuit.down() || l.now().Before(l.pause)
 }
 
 // drop forgets a delivery that was recorded or given back.

@@ -317,6 +317,21 @@ func TestRingWakesTheOtherNodeAndNotItself(t *testing.T) {
 		case <-both[1].Rung():
 		}
 	}
+	if err := both[0].RingPauses(t.Context()); err != nil {
+		t.Fatalf("RingPauses() = %v", err)
+	}
+	select {
+	case <-both[1].RungPauses():
+	case <-time.After(30 * time.Second):
+		t.Error("the other node was not told of pauses")
+	}
+	select {
+	case <-both[0].RungPauses():
+		t.Error("the node that rang told itself of pauses")
+	case <-both[1].Rung():
+		t.Error("the other node was told of deliveries too")
+	default:
+	}
 	if err := both[0].Ring(t.Context(), ""); err != nil {
 		t.Fatalf("Ring() = %v", err)
 	}

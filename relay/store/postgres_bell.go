@@ -26,12 +26,14 @@ type bell struct {
 	rung chan string
 	stop context.CancelFunc
 	done sync.WaitGroup
+
+	pauses chan struct{} // holds a value when they are to be looked at
 }
 
 // hang hangs up the bell of a schema.
 func hang(schema, node string) *bell {
 	name := "ringpost_" + schema
-	return &bell{name: name[:min(len(name), maxName)], node: node, rung: make(chan string, maxRung)}
+	return &bell{name: name[:min(len(name), maxName)], node: node, rung: make(chan string, maxRung), pauses: make(chan struct{}, 1)}
 }
 
 // start begins to listen, and to keep the clock by the server's.
@@ -49,9 +51,19 @@ func (b *bell) close() {
 
 // ring tells the other nodes of work for a channel, or to be routed.
 func (b *bell) ring(ctx context.Context, db *sql.DB, channel string) error {
+	return b.notify(ctx, db, b.node+" "+channel)
+}
+
+// ringPauses tells the other nodes of a change of the pauses: by the name of this
+// node and nothing else.
+func (b *bell) ringPauses(ctx context.Context, db *sql.DB) error {
+	return b.notify(ctx, db, b.node)
+}
+
+func (b *bell) notify(ctx context.Context, db *sql.DB, payload string) error {
 	ctx, cancel := context.WithTimeout(ctx, readTime)
 	defer cancel()
-	_, err := db.ExecContext(ctx, `SELECT pg_notify($1, $2)`, b.name, b.node+" "+channel)
+	_, err := db.ExecContext(ctx, `SELECT pg_notify($1, $2)`, b.name, payload)
 	return err
 }
 
@@ -86,9 +98,14 @@ func (b *bell) hear(ctx context.Context, config *pgx.ConnConfig, s *Store) error
 		if err != nil {
 			return err
 		}
-		node, channel, _ := strings.Cut(heard.Payload, " ")
+		node, channel, work := strings.Cut(heard.Payload, " ")
 		switch {
 		case node == b.node:
+		case !work:
+			select {
+			case b.pauses <- struct{}{}:
+			default: // they will be looked at anyway
+			}
 		case channel == "":
 			s.wakeRouter()
 		default:
