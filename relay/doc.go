@@ -14,7 +14,10 @@
 // handed over in memory or from the table (store/handoff.go). For each callback
 // package rules says who is to be told (rules/rules.go), and package
 // render in which words (render/render.go). The deliveries are written and the
-// callback is marked as routed in one transaction (store/routing.go).
+// callback is marked as routed, by which plan, in one transaction
+// (store/routing.go). The plan itself was kept when the configuration was put
+// into force (store/plans.go), so that next week the rules of then can be asked
+// why (route/plan.go).
 //
 // Package deliver has a lane for each channel (deliver/lane.go). Where the lane
 // has room, the delivery is handed to it in memory, stored as leased; else it

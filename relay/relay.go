@@ -61,6 +61,9 @@ type Service struct {
 	reloading sync.Mutex // and what it guards
 	config    *config.Config
 	channels  map[string]deliver.Channel
+
+	stating sync.Mutex // and what it guards
+	state   config.State
 }
 
 // server is a listener and who answers on it.
@@ -219,11 +222,13 @@ func (s *Service) answerRings(ctx context.Context) {
 			return
 		case channel := <-s.store.Rung():
 			s.deliverer.Wake(channel)
+		case <-s.store.RungPauses():
+			s.followPauses(ctx)
 		}
 	}
 }
 
-// sweep removes old history until ctx ends.
+// sweep removes old history until ctx ends, and keeps what it uses itself.
 func (s *Service) sweep(ctx context.Context) {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
@@ -231,6 +236,9 @@ func (s *Service) sweep(ctx context.Context) {
 		s.reloading.Lock()
 		keep := s.config.Store.Keep
 		s.reloading.Unlock()
+		if err := s.keepPlan(ctx); err != nil && ctx.Err() == nil {
+			s.log.Error("the plan in force is not kept", "err", err)
+		}
 		n, err := s.store.Remove(ctx, s.store.Now().Add(-keep))
 		switch {
 		case ctx.Err() != nil:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"regexp"
+	"time"
 
 	"ringpost/relay/config"
 	"ringpost/relay/deliver"
@@ -38,6 +39,7 @@ func (s *Service) Reload(ctx context.Context) (problems []string) {
 	}
 	if len(problems) > 0 {
 		s.metrics.ReloadSuccessful.Set(0)
+		s.refused(problems)
 		for _, p := range problems {
 			s.log.Error("configuration not reloaded: the old one stays", "problem", phone.ReplaceAllString(p, "…$1"))
 		}
@@ -48,8 +50,35 @@ func (s *Service) Reload(ctx context.Context) (problems []string) {
 	return nil
 }
 
+// refused notes that the file is not what is in force.
+func (s *Service) refused(problems []string) {
+	s.stating.Lock()
+	s.state.Problems, s.state.RefusedAt = problems, time.Now()
+	s.stating.Unlock()
+}
+
+// ConfigState says which configuration is in force, and why the file as it is
+// now is not, where it is not.
+func (s *Service) ConfigState() config.State {
+	s.stating.Lock()
+	defer s.stating.Unlock()
+	return s.state
+}
+
 // Plan is the plan in force.
 func (s *Service) Plan() *route.Plan { return s.router.Plan() }
+
+// keepPlan keeps the plan in force from being forgotten.
+func (s *Service) keepPlan(ctx context.Context) error {
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
+	plan, err := s.Plan().Keep(ctx, s.store)
+	if err != nil {
+		return err
+	}
+	s.router.Follow(plan)
+	return nil
+}
 
 // use puts cfg into force.
 func (s *Service) use(ctx context.Context, cfg *config.Config) error {
@@ -76,6 +105,10 @@ func (s *Service) use(ctx context.Context, cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
+	plan, err := newPlan(cfg).Keep(ctx, s.store)
+	if err != nil {
+		return err
+	}
 	s.keepUnchanged(channels, cfg)
 	policy := deliver.Policy{
 		FirstRetry:  cfg.Delivery.FirstRetry,
@@ -85,7 +118,7 @@ func (s *Service) use(ctx context.Context, cfg *config.Config) error {
 	if err := s.deliverer.Configure(ctx, policy, channels); err != nil {
 		return err
 	}
-	s.router.Follow(newPlan(cfg))
+	s.router.Follow(plan)
 	s.intake.Accept(senders(cfg))
 	if old := s.audio.Swap(audio); old != nil {
 		old.Close()
@@ -98,6 +131,9 @@ func (s *Service) use(ctx context.Context, cfg *config.Config) error {
 		s.log.Warn("a change of [server], [[admin.user]], [store] url or [log] format takes a restart")
 	}
 	s.config, s.channels = cfg, channels
+	s.stating.Lock()
+	s.state = config.State{File: cfg.File, LoadedAt: time.Now()}
+	s.stating.Unlock()
 	return nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -24,6 +25,8 @@ import (
 	"ringpost/relay/store"
 	"ringpost/relay/store/storetest"
 )
+
+var discard = slog.New(slog.DiscardHandler)
 
 // TestScenarios runs each testdata/*.txtar against a whole service: its
 // ringpost.toml and templates, its callbacks line by line, and then what must
@@ -115,26 +118,32 @@ func newScenario(t *testing.T, archive *txtar.Archive, location string) *scenari
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.api.Close() })
-	src := fmt.Sprintf(scenarioHead, s.store, s.api.URL, s.mail.Host, s.mail.Port) + s.part("ringpost.toml")
-	cfg, problems := config.Parse("ringpost.toml", []byte(src), func(string) (string, bool) { return "", false }, config.Serve)
+	cfg, problems := s.load()
 	if cfg == nil {
 		t.Fatalf("problems: %v", problems)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.service, err = relay.New(ctx, cfg, relay.Options{Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Version: "test",
-		Load: func() (*config.Config, []config.Problem) { return cfg, nil }})
+		Load: s.load})
 	if err != nil {
 		t.Fatal(err)
 	}
 	stopped := make(chan error, 1)
 	go func() { stopped <- s.service.Run(ctx) }()
-	s.stop = func() {
+	s.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-stopped; err != nil {
 			t.Errorf("Run: %v", err)
 		}
-	}
+	})
+	t.Cleanup(s.stop)
 	return s
+}
+
+// load reads the configuration as it is now.
+func (s *scenario) load() (*config.Config, []config.Problem) {
+	src := fmt.Sprintf(scenarioHead, s.store, s.api.URL, s.mail.Host, s.mail.Port) + s.part("ringpost.toml")
+	return config.Parse("ringpost.toml", []byte(src), func(string) (string, bool) { return "", false }, config.Serve)
 }
 
 func (s *scenario) part(name string) string {

@@ -55,14 +55,18 @@ func (s *Service) SendTest(ctx context.Context, name, to string) (providerID str
 func addressee(cfg *config.Config, name, to string) (string, error) {
 	c, ok := cfg.Channels[name]
 	if !ok {
-		return "", &api.RequestError{Text: fmt.Sprintf("no channel %q (have %s)", name,
-			strings.Join(slices.Sorted(maps.Keys(cfg.Channels)), ", "))}
+		return "", noChannel(cfg, name)
 	}
 	address, err := cfg.Rules.Address(to, c.Kind)
 	if err != nil {
 		return "", &api.RequestError{Text: err.Error()}
 	}
 	return address, nil
+}
+
+func noChannel(cfg *config.Config, name string) error {
+	return &api.RequestError{Text: fmt.Sprintf("no channel %q (have %s)", name,
+		strings.Join(slices.Sorted(maps.Keys(cfg.Channels)), ", "))}
 }
 
 func sendTest(ctx context.Context, ch deliver.Channel, name, kind, to string) (providerID string, err error) {

@@ -44,6 +44,14 @@ type Config struct {
 	lines lines
 }
 
+// State is how a service stands to the configuration file that it follows.
+type State struct {
+	File      string
+	LoadedAt  time.Time // when what is in force was read
+	Problems  []string  // why the file was refused since, line by line; none where it was not
+	RefusedAt time.Time // when that was
+}
+
 // Line returns where path, such as rule[1].send[0].to, stands in the file. For
 // one that does not, it is the line of the nearest part of it that does.
 func (c *Config) Line(path string) int { return c.lines.of(path) }

@@ -187,7 +187,7 @@ expect = []
 `, nil)
 	for _, v := range []struct{ key, got, want string }{
 		{"public_url", c.Server.PublicURL, "https://hooks.example.com/base"},
-		{"rate", fmt.Sprint(c.Channels["console"].Rate), "2"},
+		{"rate", c.Channels["console"].Rate.String(), "2/s"},
 		{"level", c.Log.Level.String(), "DEBUG"},
 		{"give_up_after", c.Delivery.GiveUpAfter.String(), "36h0m0s"},
 		{"status", fmt.Sprint(c.RuleList[0].Status), "[completed]"},

@@ -52,6 +52,21 @@ func ParseDuration(s string) (time.Duration, error) {
 // Rate is how often something may be done, a second; 0 is as often as one likes.
 type Rate float64
 
+// String returns the rate as it is written in the file, in the shortest unit in
+// which it is a whole number; empty where there is none.
+func (r Rate) String() string {
+	for _, unit := range []struct {
+		name    string
+		seconds float64
+	}{{"s", 1}, {"m", 60}, {"h", 3600}} {
+		n := math.Round(float64(r) * unit.seconds)
+		if n > 0 && math.Abs(n-float64(r)*unit.seconds) < 1e-6 {
+			return fmt.Sprintf("%.0f/%s", n, unit.name)
+		}
+	}
+	return ""
+}
+
 // Every returns the time from once to the next; 0 for none.
 func (r Rate) Every() time.Duration {
 	if r == 0 {

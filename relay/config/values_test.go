@@ -33,6 +33,19 @@ func TestDurationsKnowDays(t *testing.T) {
 	}
 }
 
+func TestARateIsWrittenInTheUnitInWhichItIsAWholeNumber(t *testing.T) {
+	for written, want := range map[string]string{"4/s": "4/s", "100/m": "100/m", "60/m": "1/s", "1000/h": "1000/h", "7200/h": "2/s", "1/h": "1/h",
+		"1048575/h": "1048575/h"} {
+		c := mustParse(t, base+anyRule+"[channel.slow]\nkind = \"log\"\nrate = \""+written+"\"\n", nil)
+		if got := c.Channels["slow"].Rate.String(); got != want {
+			t.Errorf("rate = %q: got %q, want %q", written, got, want)
+		}
+	}
+	if got := config.Rate(0).String(); got != "" {
+		t.Errorf("no rate: got %q, want nothing", got)
+	}
+}
+
 func TestUnsetVariableIsAWarningForCheckAndCountsAsRight(t *testing.T) {
 	src := `
 [server]

@@ -20,6 +20,15 @@ type Status struct {
 	Pause       *store.Pause // nil unless it is paused
 }
 
+// Overview is a channel with what is configured for it and what waits.
+type Overview struct {
+	Status
+	Kind    string    // empty where the configuration has no such channel
+	Rate    string    // as configured, such as 4/s; empty where there is none
+	Waiting int       // unfinished deliveries, counted up to a bound
+	Oldest  time.Time // when the oldest of them was made; zero where there is none
+}
+
 // Status returns what is known of each channel, by name: of those that are
 // configured, and of those that are not and for which deliveries wait.
 func (d *Deliverer) Status() []Status {

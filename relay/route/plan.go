@@ -4,6 +4,7 @@
 package route
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 
@@ -29,6 +30,18 @@ func (p *Plan) Definition() ([]byte, error) {
 		return nil, fmt.Errorf("write down the rules: %w", err)
 	}
 	return d, nil
+}
+
+// Keep keeps the plan's definition in s, notes there that it is in use, and returns
+// the plan with its id.
+func (p *Plan) Keep(ctx context.Context, s *store.Store) (*Plan, error) {
+	d, err := p.Definition()
+	if err != nil {
+		return nil, err
+	}
+	kept := *p
+	kept.ID, err = s.KeepPlan(ctx, d)
+	return &kept, err
 }
 
 // Recall returns how the rules of a plan that was kept decided about cb. It asks
