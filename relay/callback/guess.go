@@ -48,26 +48,38 @@ func (d *doctor) addresses(r *Request, ports []string) (all []guess) {
 		return nil
 	}
 	prefixes := append([]string{u.Path, ""}, headerValues(r, "X-Forwarded-Prefix")...)
+	hosts := withPorts(hosts(r, u.Host), ports)
 	seen := map[string]bool{u.String(): true}
 	for _, prefix := range prefixes[:min(len(prefixes), 3)] {
-		for _, scheme := range []string{"https", "http"} {
-			for _, host := range hosts(r, u.Host) {
-				for _, port := range ports {
-					if bare, _, err := net.SplitHostPort(host); err == nil && port != "" {
-						host = bare
-					}
-					if port != "" {
-						host = net.JoinHostPort(strings.Trim(host, "[]"), port)
-					}
-					address := scheme + "://" + host + strings.TrimSuffix(prefix, "/")
-					if seen[address] {
-						continue
-					}
+		for _, scheme := range []string{"https://", "http://"} {
+			for _, host := range hosts {
+				address := scheme + host + strings.TrimSuffix(prefix, "/")
+				if !seen[address] {
 					seen[address] = true
-					all = append(all, guess{request: *r, publicURL: address, keys: d.receiver.Keys, finding: func(m match) string {
-						return fmt.Sprintf("it was signed for another address: set [server] public_url = %q", m.base)
-					}})
+					all = append(all, guess{request: *r, publicURL: address, keys: d.receiver.Keys, finding: anotherAddress})
 				}
+			}
+		}
+	}
+	return all
+}
+
+func anotherAddress(m match) string {
+	return fmt.Sprintf("it was signed for another address: set [server] public_url = %q", m.base)
+}
+
+// withPorts returns each host with each port; an empty one leaves it as it is.
+func withPorts(hosts, ports []string) (all []string) {
+	for _, host := range hosts {
+		bare, _, err := net.SplitHostPort(host)
+		if err != nil {
+			bare = strings.Trim(host, "[]")
+		}
+		for _, port := range ports {
+			if port == "" {
+				all = append(all, host)
+			} else {
+				all = append(all, net.JoinHostPort(bare, port))
 			}
 		}
 	}
