@@ -15,7 +15,7 @@ import (
 )
 
 // phone is a phone number, of which the log shows the last two digits.
-var phone = regexp.MustCompile(`\+?\d{5,}(\d\d)`)
+var phone = regexp.MustCompile(`\+\d{5,}(\d\d)`)
 
 // Reload puts the configuration file as it is now into force, for all that
 // happens from now on. Where it has problems, or its own tests fail, they are
@@ -72,12 +72,12 @@ func (s *Service) Plan() *route.Plan { return s.router.Plan() }
 func (s *Service) keepPlan(ctx context.Context) error {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
-	plan := s.Plan()
-	kept, err := plan.Keep(ctx, s.store)
-	if err == nil && kept.ID != plan.ID { // it was forgotten all the same
-		s.router.Follow(kept)
+	plan, err := s.Plan().Keep(ctx, s.store)
+	if err != nil {
+		return err
 	}
-	return err
+	s.router.Follow(plan)
+	return nil
 }
 
 // use puts cfg into force.
