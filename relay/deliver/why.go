@@ -1,0 +1,151 @@
+package deliver
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"ringpost/relay/render"
+	"ringpost/relay/signalwire"
+	"ringpost/relay/store"
+)
+
+// maxReason bounds what a sentence quotes of an error, in bytes.
+const maxReason = 200
+
+// Why says in a sentence where a delivery stands, and what becomes of it. ch is
+// its channel's status, nil where there is no such channel; operations, which
+// may be left out, tell who cancelled it.
+func Why(d *store.Delivery, ch *Status, operations []store.Operation, now time.Time) string {
+	switch d.State {
+	case store.Queued, store.Retrying:
+		return whyWaiting(d, ch, now)
+	case store.Sending:
+		return "is being sent"
+	case store.Delivered:
+		return whyDelivered(d, now)
+	case store.Dead:
+		return whyDead(d)
+	case store.Cancelled:
+		return whyCancelled(d, operations, now)
+	case store.Unknown:
+		return "may or may not have arrived, and nobody can tell but the recipient: ask, and then retry or cancel it"
+	case store.Shadow:
+		if d.LastError != "" {
+			return "trial only (shadow): it could not have been sent: " + short(d.LastError)
+		}
+		return "trial only (shadow): noted, and not sent"
+	}
+	return ""
+}
+
+func whyWaiting(d *store.Delivery, ch *Status, now time.Time) string {
+	name := "channel " + d.Channel
+	switch {
+	case ch == nil:
+		return "waits: the configuration has no " + name
+	case ch.Pause != nil:
+		return fmt.Sprintf("waits: %s is paused by %s since %s; it goes out once somebody resumes the channel",
+			name, ch.Pause.By, clock(ch.Pause.At, now))
+	case ch.Down:
+		return fmt.Sprintf("waits: %s is down since %s (%s); it goes out by itself once the channel is up",
+			name, clock(ch.Since, now), short(ch.LastError))
+	case d.State == store.Retrying:
+		return fmt.Sprintf("waits: attempt %d failed (%s); the next one is at %s", d.Attempts, short(d.LastError), clock(d.NextAttemptAt, now))
+	}
+	return "waits for its turn"
+}
+
+func whyDelivered(d *store.Delivery, now time.Time) string {
+	by := "the mail server"
+	switch d.Kind {
+	case render.SMS:
+		by = "the SMS provider"
+	case render.Log:
+		by = "the log"
+	}
+	text := fmt.Sprintf("accepted by %s at %s", by, clock(d.FinishedAt, now))
+	if d.Attempts > 1 {
+		text += fmt.Sprintf(", at attempt %d", d.Attempts)
+	}
+	return text
+}
+
+// code finds the provider's code in an error; see [signalwire.Error].
+var code = regexp.MustCompile(`\bcode (\d+)\b`)
+
+// optedOut is the code for a recipient who wants no SMS.
+const optedOut = 21610
+
+func whyDead(d *store.Delivery) string {
+	said := short(d.LastError)
+	if d.To == "" {
+		return "nobody was told: " + said
+	}
+	if d.Attempts == 0 && strings.HasPrefix(d.LastError, "template ") {
+		return "could not be written: " + said
+	}
+	if m := code.FindStringSubmatch(d.LastError); m != nil && d.Kind == render.SMS {
+		n, _ := strconv.Atoi(m[1])
+		meaning := signalwire.Meaning(n)
+		switch {
+		case n == optedOut:
+			return "not sent: " + meaning + "; they get none until they text START to the sender's number"
+		case meaning != "":
+			return "not sent: " + meaning + " (code " + m[1] + ")"
+		}
+	}
+	if d.Kind == render.Email {
+		step, reply, _ := strings.Cut(said, ": ")
+		switch step {
+		case "RCPT":
+			return "not sent: the mail server takes nothing for this recipient (" + reply + ")"
+		case "MAIL", "DATA", "end of DATA":
+			return "not sent: the mail server refuses this message (" + reply + ")"
+		}
+	}
+	return "not sent: " + said
+}
+
+func whyCancelled(d *store.Delivery, operations []store.Operation, now time.Time) string {
+	by := "somebody"
+	for _, o := range operations {
+		if o.What == "cancelled" {
+			by = o.By
+		}
+	}
+	return fmt.Sprintf("not sent: cancelled by %s at %s", by, clock(d.FinishedAt, now))
+}
+
+// Why says in a sentence how the channel does.
+func (s *Status) Why(now time.Time) string {
+	switch {
+	case s.Pause != nil:
+		return fmt.Sprintf("paused by %s since %s", s.Pause.By, clock(s.Pause.At, now))
+	case s.Down:
+		return fmt.Sprintf("down since %s (%s); it is tried again by itself", clock(s.Since, now), short(s.LastError))
+	}
+	return "up since " + clock(s.Since, now)
+}
+
+// clock writes a time as people say it: with its date where that is another.
+func clock(t, now time.Time) string {
+	t, now = t.Local(), now.Local()
+	if t.Format(time.DateOnly) == now.Format(time.DateOnly) {
+		return t.Format("15:04 MST")
+	}
+	return t.Format("2 Jan 15:04 MST")
+}
+
+// short keeps an error to what a sentence can carry.
+func short(reason string) string {
+	if reason == "" {
+		return "for a reason that is not known"
+	}
+	if len(reason) > maxReason {
+		return strings.ToValidUTF8(reason[:maxReason], "") + "…"
+	}
+	return reason
+}

@@ -1,0 +1,60 @@
+package deliver_test
+
+import (
+	"testing"
+	"time"
+
+	"ringpost/relay/deliver"
+	"ringpost/relay/store"
+)
+
+func TestWhySaysInASentenceWhereADeliveryStands(t *testing.T) {
+	zone := time.Local
+	time.Local = time.UTC
+	t.Cleanup(func() { time.Local = zone })
+	noon := time.Date(2026, time.November, 24, 12, 3, 4, 0, time.UTC)
+	up := &deliver.Status{Channel: "sms", Since: noon}
+	down := &deliver.Status{Channel: "sms", Down: true, Since: noon, LastError: "connection refused"}
+	paused := &deliver.Status{Channel: "sms", Down: true, Since: noon, Pause: &store.Pause{Channel: "sms", By: "kim", At: noon.Add(-24 * time.Hour)}}
+	delivery := func(d store.Delivery) store.Delivery {
+		d.Channel, d.Kind, d.To = "sms", "sms", "+15550100001"
+		return d
+	}
+	nobody := delivery(store.Delivery{State: store.Dead, LastError: "the recipient is empty"})
+	nobody.To = ""
+	mail := store.Delivery{State: store.Delivered, Channel: "mail", Kind: "email", To: "a@example.com", Attempts: 1, FinishedAt: noon}
+
+	for name, test := range map[string]struct {
+		delivery   store.Delivery
+		status     *deliver.Status
+		operations []store.Operation
+		want       string
+	}{
+		"its turn":     {delivery(store.Delivery{State: store.Queued}), up, nil, "waits for its turn"},
+		"dead channel": {delivery(store.Delivery{State: store.Queued}), down, nil, "waits: channel sms is down since 12:03 UTC (connection refused); it goes out by itself once the channel is up"},
+		"paused":       {delivery(store.Delivery{State: store.Retrying}), paused, nil, "waits: channel sms is paused by kim since 23 Nov 12:03 UTC; it goes out once somebody resumes the channel"},
+		"no channel":   {delivery(store.Delivery{State: store.Queued}), nil, nil, "waits: the configuration has no channel sms"},
+		"retrying": {delivery(store.Delivery{State: store.Retrying, Attempts: 2, LastError: "no answer in time", NextAttemptAt: noon.Add(time.Minute)}), up, nil,
+			"waits: attempt 2 failed (no answer in time); the next one is at 12:04 UTC"},
+		"sending":              {delivery(store.Delivery{State: store.Sending}), up, nil, "is being sent"},
+		"delivered":            {mail, up, nil, "accepted by the mail server at 12:03 UTC"},
+		"delivered at last":    {delivery(store.Delivery{State: store.Delivered, Attempts: 3, FinishedAt: noon}), up, nil, "accepted by the SMS provider at 12:03 UTC, at attempt 3"},
+		"nobody":               {nobody, up, nil, "nobody was told: the recipient is empty"},
+		"a template":           {delivery(store.Delivery{State: store.Dead, LastError: "template recording: no"}), up, nil, "could not be written: template recording: no"},
+		"opted out":            {delivery(store.Delivery{State: store.Dead, Attempts: 1, LastError: "send a text message: HTTP status 400, code 21610: blacklist rule"}), up, nil, "not sent: the recipient has opted out of SMS (answered STOP); they get none until they text START to the sender's number"},
+		"no mobile number":     {delivery(store.Delivery{State: store.Dead, Attempts: 1, LastError: "send a text message: HTTP status 400, code 21614"}), up, nil, "not sent: the recipient's number is no mobile number (code 21614)"},
+		"no such mailbox":      {store.Delivery{State: store.Dead, Channel: "mail", Kind: "email", To: "a@example.com", Attempts: 1, LastError: "RCPT: 550 5.1.1 no such user"}, up, nil, "not sent: the mail server takes nothing for this recipient (550 5.1.1 no such user)"},
+		"refused":              {store.Delivery{State: store.Dead, Channel: "mail", Kind: "email", To: "a@example.com", Attempts: 1, LastError: "end of DATA: 554 spam"}, up, nil, "not sent: the mail server refuses this message (554 spam)"},
+		"another code":         {delivery(store.Delivery{State: store.Dead, Attempts: 1, LastError: "HTTP status 400, code 99999: what"}), up, nil, "not sent: HTTP status 400, code 99999: what"},
+		"given up":             {delivery(store.Delivery{State: store.Dead, Attempts: 9, LastError: "given up after 72h0m0s: no answer"}), up, nil, "not sent: given up after 72h0m0s: no answer"},
+		"cancelled":            {delivery(store.Delivery{State: store.Cancelled, FinishedAt: noon}), up, []store.Operation{{By: "lee", What: "cancelled"}, {By: "lee", What: "retried"}, {By: "kim", What: "cancelled"}}, "not sent: cancelled by kim at 12:03 UTC"},
+		"cancelled by someone": {delivery(store.Delivery{State: store.Cancelled, FinishedAt: noon}), up, nil, "not sent: cancelled by somebody at 12:03 UTC"},
+		"unknown":              {delivery(store.Delivery{State: store.Unknown}), up, nil, "may or may not have arrived, and nobody can tell but the recipient: ask, and then retry or cancel it"},
+		"shadow":               {delivery(store.Delivery{State: store.Shadow}), up, nil, "trial only (shadow): noted, and not sent"},
+		"shadow of nobody":     {delivery(store.Delivery{State: store.Shadow, LastError: "the recipient is empty"}), up, nil, "trial only (shadow): it could not have been sent: the recipient is empty"},
+	} {
+		if got := deliver.Why(&test.delivery, test.status, test.operations, noon.Add(time.Minute)); got != test.want {
+			t.Errorf("%s: Why = %s\nwant %s", name, got, test.want)
+		}
+	}
+}
