@@ -120,6 +120,10 @@ func (s *Service) Channels(ctx context.Context) ([]deliver.Overview, error) {
 	return all, nil
 }
 
+// Status returns the channels as this node knows them, by name, without a look
+// into the store.
+func (s *Service) Status() []deliver.Status { return s.deliverer.Status() }
+
 // configuration returns what is in force.
 func (s *Service) configuration() *config.Config {
 	s.reloading.Lock()

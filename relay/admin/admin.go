@@ -1,6 +1,9 @@
-// Package admin serves the admin listener: health, metrics, reload, and the
-// API over callbacks and deliveries (api.go, replay.go), and the page for
-// browsers (package page). Who may ask is decided in access.go.
+// Package admin serves the admin listener: health, metrics, reload, and the API
+// that package api describes. It lists callbacks and deliveries (api.go), says
+// how the rules decided (trace.go, replay.go), and lets people operate on
+// deliveries and channels (operate.go, channels.go). What it does not know it
+// leaves to the page for browsers (package page). Who may ask is decided in
+// access.go.
 package admin
 
 import (
@@ -16,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"ringpost/relay/api"
+	"ringpost/relay/deliver"
 	"ringpost/relay/route"
 	"ringpost/relay/store"
 )
@@ -31,6 +35,22 @@ type Service interface {
 	Retry(ctx context.Context, id int64, by string) error
 	// Cancel ends a delivery that waits without sending it; by is who asks.
 	Cancel(ctx context.Context, id int64, by string) error
+	// RetryAll makes all deliveries due at once that f finds, dead ones unless it
+	// has a state, and returns how many they are.
+	RetryAll(ctx context.Context, f store.Filter, by string) (n int, err error)
+	// Forward sends what a delivery says to a contact or an address, and returns
+	// the id of the new delivery.
+	Forward(ctx context.Context, id int64, to, by string) (newID int64, err error)
+	// Pause has a channel send nothing until Resume.
+	Pause(ctx context.Context, channel, by string) error
+	Resume(ctx context.Context, channel, by string) error
+	// Channels returns the channels, by name, with what waits for each.
+	Channels(context.Context) ([]deliver.Overview, error)
+	// Status says how each channel does, without looking into the store.
+	Status() []deliver.Status
+	// SendTest sends a test message through a channel to a contact or an address,
+	// and returns what the provider calls it.
+	SendTest(ctx context.Context, channel, to string) (providerID string, err error)
 	// Plan is the plan in force.
 	Plan() *route.Plan
 }
@@ -60,11 +80,18 @@ func New(service Service, s *store.Store, page Page, metrics prometheus.Gatherer
 		promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}).ServeHTTP)
 	r.HandlerFunc(http.MethodPost, "/-/reload", a.reload)
 	r.HandlerFunc(http.MethodGet, "/api/callbacks", a.callbacks)
+	r.GET("/api/callbacks/:id", a.trace)
 	r.HandlerFunc(http.MethodGet, "/api/deliveries", a.deliveries)
 	r.GET("/api/deliveries/:id", a.delivery)
-	r.HandlerFunc(http.MethodGet, "/api/replay", a.replay)
+	r.POST("/api/deliveries/:id", a.retryAll)
 	r.POST("/api/deliveries/:id/retry", a.retry)
 	r.POST("/api/deliveries/:id/cancel", a.cancel)
+	r.POST("/api/deliveries/:id/forward", a.forward)
+	r.HandlerFunc(http.MethodGet, "/api/channels", a.channels)
+	r.POST("/api/channels/:name/pause", a.pause)
+	r.POST("/api/channels/:name/resume", a.resume)
+	r.POST("/api/channels/:name/test", a.test)
+	r.HandlerFunc(http.MethodGet, "/api/replay", a.replay)
 
 	r.NotFound = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/api/") {
@@ -131,6 +158,8 @@ func (a *Admin) refuse(w http.ResponseWriter, err error) {
 		status, text = http.StatusConflict, err.Error()
 	} else if _, ok := errors.AsType[*api.RequestError](err); ok {
 		status, text = http.StatusBadRequest, err.Error()
+	} else if _, ok := errors.AsType[*api.ProviderError](err); ok {
+		status, text = http.StatusBadGateway, err.Error()
 	} else if errors.Is(err, store.ErrNotFound) {
 		status, text = http.StatusNotFound, err.Error()
 	} else {

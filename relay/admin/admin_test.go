@@ -19,6 +19,7 @@ import (
 	"ringpost/relay/admin"
 	"ringpost/relay/api"
 	"ringpost/relay/callback"
+	"ringpost/relay/deliver"
 	"ringpost/relay/metrics"
 	"ringpost/relay/render"
 	"ringpost/relay/route"
@@ -32,6 +33,9 @@ type service struct {
 	notReady error
 	problems []string
 	plan     *route.Plan
+	status   []deliver.Status
+	sent     []string // what test messages went where
+	sendErr  error
 }
 
 func (s *service) Plan() *route.Plan               { return s.plan }
@@ -42,6 +46,39 @@ func (s *service) Retry(ctx context.Context, id int64, by string) error {
 }
 func (s *service) Cancel(ctx context.Context, id int64, by string) error {
 	return s.store.Cancel(ctx, id, by)
+}
+
+func (s *service) RetryAll(ctx context.Context, f store.Filter, by string) (int, error) {
+	return s.store.RetryAll(ctx, f, by, time.Hour)
+}
+func (s *service) Forward(ctx context.Context, id int64, to, by string) (int64, error) {
+	return s.store.Forward(ctx, id, to, by, time.Hour)
+}
+func (s *service) Status() []deliver.Status { return s.status }
+func (s *service) Channels(ctx context.Context) (all []deliver.Overview, err error) {
+	for _, status := range s.status {
+		o := deliver.Overview{Status: status, Kind: status.Channel, Rate: "4/s"}
+		if o.Waiting, o.Oldest, err = s.store.Waiting(ctx, status.Channel, 10); err != nil {
+			return nil, err
+		}
+		all = append(all, o)
+	}
+	return all, nil
+}
+func (s *service) Pause(_ context.Context, channel, by string) error {
+	if channel != "email" {
+		return &api.RequestError{Text: "no channel " + channel}
+	}
+	s.status[0].Pause = &store.Pause{Channel: channel, By: by, At: s.store.Now()}
+	return nil
+}
+func (s *service) Resume(context.Context, string, string) error {
+	s.status[0].Pause = nil
+	return nil
+}
+func (s *service) SendTest(_ context.Context, channel, to string) (string, error) {
+	s.sent = append(s.sent, channel+" to "+to)
+	return "id-1", s.sendErr
 }
 
 // greeting is a page that says who asks for what.
@@ -80,12 +117,28 @@ func newAdmin(t *testing.T, users ...admin.User) (*service, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	svc := &service{store: s}
+	svc := &service{store: s, plan: newPlan(t, "completed"), status: []deliver.Status{
+		{Channel: "email", Down: true, Since: s.Now(), LastError: "connection refused", LastErrorAt: s.Now()},
+		{Channel: "sms", Since: s.Now()},
+	}}
 	m := metrics.New("test")
 	h := admin.New(svc, s, greeting{}, m.Registry, users, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	server := httptest.NewServer(h)
 	t.Cleanup(server.Close)
 	return svc, server.URL
+}
+
+// newPlan returns a plan of one rule that emails the agent of calls in a status.
+func newPlan(t *testing.T, status string) *route.Plan {
+	t.Helper()
+	templates, errs := render.Load("")
+	set, problems := rules.Compile([]rules.Rule{{Name: "r", Line: 7, Conditions: rules.Conditions{Status: rules.Patterns{status}},
+		Send: []rules.Send{{Via: "email", To: rules.Patterns{"{{.Query.agent}}@example.com"}, Template: "recording"}}}},
+		rules.Book{Channels: map[string]string{"email": render.Email, "sms": render.SMS}})
+	if len(errs) > 0 || len(problems) > 0 {
+		t.Fatal(errs, problems)
+	}
+	return &route.Plan{Rules: set, Templates: templates}
 }
 
 // ask returns the answer's status and body.
@@ -324,14 +377,6 @@ func TestMetricsHaveTheirNames(t *testing.T) {
 
 func TestAReplaySaysWhatTheRulesInForceMakeOfTheLastCallbacks(t *testing.T) {
 	svc, url := newAdmin(t)
-	templates, errs := render.Load("")
-	set, problems := rules.Compile([]rules.Rule{{Name: "r", All: true,
-		Send: []rules.Send{{Via: "mail", To: rules.Patterns{"{{.Query.agent}}@example.com"}, Template: "recording"}}}},
-		rules.Book{Channels: map[string]string{"mail": render.Email}})
-	if len(errs) > 0 || len(problems) > 0 {
-		t.Fatal(errs, problems)
-	}
-	svc.plan = &route.Plan{Rules: set, Templates: templates}
 	_, body := ask(t, "GET", url+"/api/replay")
 	var got api.Replay
 	if err := json.Unmarshal([]byte(body), &got); err != nil {

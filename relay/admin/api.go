@@ -11,6 +11,7 @@ import (
 	"github.com/julienschmidt/httprouter"
 
 	"ringpost/relay/api"
+	"ringpost/relay/deliver"
 	"ringpost/relay/store"
 )
 
@@ -46,10 +47,7 @@ func (a *Admin) deliveries(w http.ResponseWriter, r *http.Request) {
 		a.refuse(w, err)
 		return
 	}
-	out := make([]api.Delivery, len(list))
-	for i := range list {
-		out[i] = view(&list[i])
-	}
+	out := a.viewAll(list)
 	a.answer(w, http.StatusOK, api.Deliveries{Deliveries: out, Next: next(len(out), f, func(i int) int64 { return out[i].ID })})
 }
 
@@ -64,32 +62,39 @@ func (a *Admin) delivery(w http.ResponseWriter, r *http.Request, p httprouter.Pa
 		a.refuse(w, err)
 		return
 	}
-	out := view(d)
-	for _, t := range attempts {
-		out.History = append(out.History, api.Attempt{Number: t.Number, StartedAt: t.StartedAt, Seconds: t.Took.Seconds(), Error: t.Err})
-	}
-	a.answer(w, http.StatusOK, out)
-}
-
-func (a *Admin) retry(w http.ResponseWriter, r *http.Request, p httprouter.Params) {
-	a.operate(w, r, p, func(id int64) error { return a.service.Retry(r.Context(), id, a.access.asker(r)) })
-}
-
-func (a *Admin) cancel(w http.ResponseWriter, r *http.Request, p httprouter.Params) {
-	a.operate(w, r, p, func(id int64) error { return a.service.Cancel(r.Context(), id, a.access.asker(r)) })
-}
-
-// operate does op to a delivery and answers with what has become of it.
-func (a *Admin) operate(w http.ResponseWriter, r *http.Request, p httprouter.Params, op func(id int64) error) {
-	id, err := deliveryID(p)
-	if err == nil {
-		err = op(id)
-	}
+	operations, err := a.store.Operations(r.Context(), id)
 	if err != nil {
 		a.refuse(w, err)
 		return
 	}
-	a.delivery(w, r, p)
+	out := view(d, deliver.Why(d, a.statuses()[d.Channel], operations, a.store.Now()))
+	for _, t := range attempts {
+		out.History = append(out.History, api.Attempt{Number: t.Number, StartedAt: t.StartedAt, Seconds: t.Took.Seconds(), Error: t.Err})
+	}
+	for _, o := range operations {
+		out.Operations = append(out.Operations, api.Operation(o))
+	}
+	a.answer(w, http.StatusOK, out)
+}
+
+// viewAll returns deliveries in JSON. Who cancelled them is told of one alone.
+func (a *Admin) viewAll(list []store.Delivery) []api.Delivery {
+	statuses, now := a.statuses(), a.store.Now()
+	out := make([]api.Delivery, len(list))
+	for i := range list {
+		d := &list[i]
+		out[i] = view(d, deliver.Why(d, statuses[d.Channel], nil, now))
+	}
+	return out
+}
+
+// statuses returns how the channels do, by name.
+func (a *Admin) statuses() map[string]*deliver.Status {
+	byName := make(map[string]*deliver.Status)
+	for _, s := range a.service.Status() {
+		byName[s.Channel] = &s
+	}
+	return byName
 }
 
 func viewCallback(cb store.Stored) api.Callback {
@@ -101,10 +106,10 @@ func viewCallback(cb store.Stored) api.Callback {
 	}
 }
 
-func view(d *store.Delivery) api.Delivery {
+func view(d *store.Delivery, why string) api.Delivery {
 	return api.Delivery{
 		ID: d.ID, Recording: d.Recording, Callback: d.CallbackID, Rule: d.Rule, Channel: d.Channel, Kind: d.Kind,
-		To: d.To, Subject: d.Subject, State: string(d.State), Attempts: d.Attempts, NextAttemptAt: orNull(d.NextAttemptAt),
+		To: d.To, Subject: d.Subject, State: string(d.State), Why: why, Attempts: d.Attempts, NextAttemptAt: orNull(d.NextAttemptAt),
 		LastError: d.LastError, ProviderID: d.ProviderID, CreatedAt: d.CreatedAt, FinishedAt: orNull(d.FinishedAt),
 	}
 }

@@ -136,9 +136,10 @@ type Channels struct {
 // Channel is a channel as the node that answers knows it.
 type Channel struct {
 	Name  string `json:"name"`
-	Kind  string `json:"kind"`  // empty where the configuration does not have it
-	State string `json:"state"` // up, down or paused
-	Why   string `json:"why"`   // the state in a sentence
+	Kind  string `json:"kind"`           // empty where the configuration does not have it
+	State string `json:"state"`          // up, down or paused
+	Rate  string `json:"rate,omitempty"` // as configured; empty where there is none
+	Why   string `json:"why"`            // the state in a sentence
 
 	Since       time.Time  `json:"since"` // of the state
 	LastError   string     `json:"last_error"`

@@ -1,0 +1,72 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"github.com/julienschmidt/httprouter"
+
+	"ringpost/relay/api"
+	"ringpost/relay/route"
+	"ringpost/relay/rules"
+	"ringpost/relay/store"
+)
+
+// trace answers with a callback, how the rules decided about it then, and what
+// came of it.
+func (a *Admin) trace(w http.ResponseWriter, r *http.Request, p httprouter.Params) {
+	found, err := a.recorded(r.Context(), p.ByName("id"))
+	if err != nil {
+		a.refuse(w, err)
+		return
+	}
+	answer := api.Trace{Callback: viewCallback(found.Stored), Deliveries: a.viewAll(found.Deliveries)}
+	if answer.Rules, answer.Note, err = a.recall(r.Context(), found.Stored); err != nil {
+		a.refuse(w, err)
+		return
+	}
+	a.answer(w, http.StatusOK, answer)
+}
+
+// recorded returns the callback with that id, and its deliveries.
+func (a *Admin) recorded(ctx context.Context, id string) (store.Recording, error) {
+	n, err := strconv.ParseInt(id, 10, 64)
+	if err != nil || n <= 0 {
+		return store.Recording{}, fmt.Errorf("callback %q: %w", id, store.ErrNotFound)
+	}
+	all, err := a.store.Recording(ctx, n)
+	for _, r := range all {
+		if r.ID == n {
+			return r, nil
+		}
+	}
+	if err == nil {
+		err = fmt.Errorf("callback %d: %w", n, store.ErrNotFound)
+	}
+	return store.Recording{}, err
+}
+
+// recall returns how the rules decided about a callback when it was routed, or
+// why that is not known.
+func (a *Admin) recall(ctx context.Context, cb store.Stored) (traces []rules.RuleTrace, note string, err error) {
+	switch {
+	case cb.RoutedAt.IsZero():
+		return nil, "it is about to be taken through the rules", nil
+	case cb.PlanID == 0:
+		return nil, "how the rules decided is not known: it came before that was kept", nil
+	}
+	definition, err := a.store.Plan(ctx, cb.PlanID)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, "how the rules decided is not known: they are not kept any more", nil
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	if traces, err = route.Recall(definition, cb.Callback); err != nil {
+		return nil, "how the rules decided is not known: " + err.Error(), nil
+	}
+	return traces, "", nil
+}
