@@ -24,17 +24,28 @@ import (
 const maxInput = 128 << 10
 
 func (p *program) explain() *cobra.Command {
-	var query, body string
+	var query, body, recording string
 	cmd := &cobra.Command{
 		Use:   "explain [FIELD=VALUE...]",
 		Short: "Say who would be told about a callback, and why nobody else",
 		Long: `Explain takes one callback through the rules of the configuration and sends
 nothing. It prints each rule in order and why it matches or not, then each
 message as it would go out. Fields that are not given are those of a finished
-call of a minute and a half.`,
+call of a minute and a half.
+
+With --recording it says instead what a running service has made of a recording:
+how the rules of then decided about each of its callbacks, and what became of
+each message.` + serverHelp,
 		Example: `  ringpost explain RecordingSource=DialVerb RecordingDuration=3 --query 'agent=alice'
-  ringpost explain --body callback.txt -o json`,
-		RunE: func(_ *cobra.Command, args []string) error {
+  ringpost explain --body callback.txt -o json
+  ringpost explain --recording 19e436af-5688-4307-b03b-bdb2b42b8142`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if recording != "" {
+				if len(args) > 0 || query != "" || body != "" {
+					return &usageError{"explain: want either --recording or a callback"}
+				}
+				return p.explainRecording(cmd.Context(), recording)
+			}
 			fields, err := p.callbackFields(args, body)
 			if err != nil {
 				return err
@@ -61,7 +72,8 @@ call of a minute and a half.`,
 	}
 	cmd.Flags().StringVar(&query, "query", "", "query `string` of the callback URL")
 	cmd.Flags().StringVar(&body, "body", "", "`file` with the callback's body, a form or JSON; - is standard input")
-	return p.withOutput(cmd)
+	cmd.Flags().StringVar(&recording, "recording", "", "`id` of a recording that a running service knows")
+	return p.withServer(cmd)
 }
 
 // callbackFields returns the fields of a body, if one is given, with those of the

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"ringpost/relay/api"
+)
+
+// maxTraces bounds the callbacks about one recording: a sender has few statuses.
+const maxTraces = "100"
+
+// explainRecording says what the running service has made of a recording.
+func (p *program) explainRecording(ctx context.Context, recording string) error {
+	c, err := p.client()
+	if err != nil {
+		return err
+	}
+	page, err := c.Callbacks(ctx, url.Values{"recording": {recording}, "limit": {maxTraces}})
+	if err != nil {
+		return err
+	}
+	if len(page.Callbacks) == 0 {
+		return fmt.Errorf("no callback about recording %q is stored: none has arrived, it was refused, or it is older than [store] keep", recording)
+	}
+	traces := make([]api.Trace, len(page.Callbacks))
+	slices.Reverse(page.Callbacks)
+	for i, cb := range page.Callbacks {
+		if traces[i], err = c.Trace(ctx, cb.ID); err != nil {
+			return err
+		}
+	}
+	if p.output == "json" {
+		return p.printJSON(map[string]any{"callbacks": traces})
+	}
+	for i := range traces {
+		p.printTrace(&traces[i])
+	}
+	return nil
+}
+
+func (p *program) printTrace(t *api.Trace) {
+	facts := []string{t.Status, fmt.Sprintf("%d s", t.Duration)}
+	if t.Source != "" {
+		facts = append(facts, "by "+t.Source)
+	}
+	fmt.Fprintf(p.stdout, "callback %d (%s), received %s\n", t.ID, printable(strings.Join(facts, ", ")), moment(t.ReceivedAt))
+	if t.Note != "" {
+		fmt.Fprintf(p.stdout, "    %s\n", printable(t.Note))
+	}
+	p.printRules(t.Rules)
+	fmt.Fprintln(p.stdout)
+	if len(t.Deliveries) == 0 && t.RoutedAt != nil {
+		fmt.Fprintln(p.stdout, "Nothing was sent.")
+	}
+	for _, d := range t.Deliveries {
+		to := d.To
+		if to == "" {
+			to = "nobody"
+		}
+		fmt.Fprintf(p.stdout, "%s %s to %s (channel %s, rule %q, delivery %d)\n    %s\n", mark(d.State == "delivered"), d.State, printable(to),
+			printable(d.Channel), d.Rule, d.ID, printable(d.Why))
+	}
+}
