@@ -311,3 +311,29 @@ expect = ["email:alice@example.com", "console:+15550100002"]
 	s.mustPost(completed("rec-1"), "")
 	eventually(t, "the old configuration works on", 10*time.Second, func() bool { return len(s.deliveries("state=delivered")) == 1 })
 }
+
+// TestTheOutputInTheREADMEIsReal runs the commands that the README shows and that
+// need nothing but the example configuration, and a request.
+func TestTheOutputInTheREADMEIsReal(t *testing.T) {
+	readme := mustRead(t, filepath.Join("..", "..", "README.md"))
+	request := filepath.Join(t.TempDir(), "request.txt")
+	write(t, request, rawCallback(t, "PSK_test", "http://hooks.example.com", "/callbacks/recording?agent=alice"))
+	config := filepath.Join("..", "..", "config.example.toml")
+	for _, command := range []string{
+		"explain RecordingSource=DialVerb RecordingDuration=3 --query agent=bob",
+		"verify request.txt",
+	} {
+		_, shown, found := strings.Cut(readme, "\n$ ringpost "+command+"\n")
+		shown, _, closed := strings.Cut(shown, "```")
+		if !found || !closed {
+			t.Errorf("the README does not show ringpost %s", command)
+			continue
+		}
+		shown, _, _ = strings.Cut(shown, "    …\n")
+		args := strings.Fields(strings.Replace(command, "request.txt", request, 1))
+		out, errs, _ := ringpost(t, []string{"SIGNALWIRE_SIGNING_KEY=PSK_test"}, append(args, "-c", config)...)
+		if !strings.HasPrefix(out, shown) {
+			t.Errorf("ringpost %s prints\n%s%s\nand the README shows\n%s", command, out, errs, shown)
+		}
+	}
+}
