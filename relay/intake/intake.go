@@ -1,6 +1,7 @@
 // Package intake answers the senders of callbacks. A callback is read within
 // limits, its signature verified, its fields checked, and it is stored; only
-// then is the request answered with 200.
+// then is the request answered with 200. The last requests that were refused are
+// kept for whoever wants to know why (refused.go).
 package intake
 
 import (
@@ -70,6 +71,8 @@ type Intake struct {
 	routes  *httprouter.Router
 	room    chan struct{}
 	names   fieldNames
+
+	refusals refusals
 }
 
 // New returns the handler. count is called once for each callback, with its
@@ -118,21 +121,19 @@ func (in *Intake) receive(w http.ResponseWriter, r *http.Request) {
 	req := callback.Request{Method: r.Method, Target: r.RequestURI, ContentType: r.Header.Get("Content-Type"), Header: r.Header}
 	if r.Method == http.MethodPost {
 		if status := read(body, w, r); status != 0 {
-			in.count("unknown", Invalid)
-			in.log.Warn("callback refused", "reason", http.StatusText(status))
-			http.Error(w, http.StatusText(status), status)
+			in.refuse(w, r, body.Bytes(), unread(status))
 			return
 		}
 		req.Body = body.Bytes()
 	}
 	senders := in.senders.Load()
 	if err := accept(&req, senders); err != nil {
-		in.refuse(w, err)
+		in.refuse(w, r, req.Body, err)
 		return
 	}
 	cb, err := req.Parse(senders.Space, time.Now())
 	if err != nil {
-		in.refuse(w, err)
+		in.refuse(w, r, req.Body, err)
 		return
 	}
 	in.keep(w, r, cb)
@@ -203,8 +204,13 @@ func (in *Intake) busy(w http.ResponseWriter, status string, err error) {
 	http.Error(w, "try again later", http.StatusServiceUnavailable)
 }
 
+// unread is the status that answers a request whose body cannot be read.
+type unread int
+
+func (u unread) Error() string { return http.StatusText(int(u)) }
+
 // refuse answers a request that is not to be tried again as it is.
-func (in *Intake) refuse(w http.ResponseWriter, err error) {
+func (in *Intake) refuse(w http.ResponseWriter, r *http.Request, body []byte, err error) {
 	status, result := http.StatusBadRequest, Invalid
 	attrs := []any{"reason", err}
 	if s, ok := errors.AsType[*callback.SignatureError](err); ok {
@@ -212,9 +218,12 @@ func (in *Intake) refuse(w http.ResponseWriter, err error) {
 		attrs = append(attrs, "url", loggable(s.URL))
 	} else if errors.Is(err, callback.ErrMediaType) {
 		status = http.StatusUnsupportedMediaType
+	} else if u, ok := errors.AsType[unread](err); ok {
+		status = int(u)
 	}
 	in.count("unknown", result)
 	in.log.Warn("callback refused", attrs...)
+	in.noteRefused(r, body, status, err.Error())
 	http.Error(w, err.Error(), status)
 }
 
