@@ -28,12 +28,18 @@
 // delivered, to be tried again (deliver/backoff.go), dead, or not known. A
 // channel in trouble is left alone and probed (deliver/circuit.go).
 //
-// Beside that way: package config reads the file, package admin serves health,
-// metrics and the API, which package api describes, package page what people see
-// in a browser, package metrics counts, package recording fetches what is to be
-// heard. relay.go starts and stops it all, channels.go makes the channels,
-// reload.go puts a changed file into force, and operate.go does what people ask
-// for. What can be tried before it counts: check.go runs a file's own tests and
-// explains a callback, against.go compares the file with the rules in force,
-// trial.go sends a test message, and diagnose.go looks into a signature.
+// Beside that way: package history writes down every few seconds what was counted,
+// and which requests were refused (history/history.go). What people do comes by
+// operate.go, and is written down with who did it (store/operate.go,
+// store/forward.go, store/pause.go); what they look for is found by
+// store/search.go.
+//
+// Package config reads the file, package admin serves health, metrics and the
+// API, which package api describes, package page what people see in a browser,
+// package metrics counts, package recording fetches what is to be heard. relay.go
+// starts and stops it all, channels.go makes the channels, and reload.go puts a
+// changed file into force. What can be tried before it counts: check.go runs a
+// file's own tests and explains a callback, against.go compares the file with the
+// rules in force, trial.go sends a test message, and diagnose.go looks into a
+// signature.
 package relay

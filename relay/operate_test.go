@@ -2,7 +2,9 @@ package relay_test
 
 import (
 	"errors"
+	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -264,5 +266,33 @@ func TestTheStateOfTheConfigurationSaysWhyTheFileIsNotInForce(t *testing.T) {
 	}
 	if s.service.Plan().ID != plan.ID {
 		t.Errorf("Plan().ID = %d, want %d: nothing has changed", s.service.Plan().ID, plan.ID)
+	}
+}
+
+func TestWhatHappensUntilTheLastMomentIsInTheCountsOfTheStore(t *testing.T) {
+	s := startOperated(t, "sqlite:"+filepath.Join(t.TempDir(), "ringpost.db"))
+	s.post("form RecordingStatus=completed => 200")
+	s.post("form RecordingStatus=completed => 200")
+	s.post("form RecordingStatus=finished => 400")
+	s.settle()
+	db := s.look()
+	var got []string
+	for _, what := range []string{"callback", "delivery", "rule"} {
+		totals, err := db.Totals(t.Context(), what, db.Now().Add(-time.Hour))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range totals {
+			got = append(got, fmt.Sprint(c.What, " ", c.Name, " ", c.Result, " ", c.N))
+		}
+	}
+	want := []string{"callback completed duplicate 1", "callback completed stored 1", "callback unknown invalid 1", "delivery email delivered 1",
+		"rule finished  1"}
+	if !slices.Equal(got, want) {
+		t.Errorf("Totals() = %q, want %q", got, want)
+	}
+	refused, err := db.Refusals(t.Context())
+	if err != nil || len(refused) != 1 || refused[0].Status != 400 || !strings.Contains(string(refused[0].Request), "RecordingStatus=finished") {
+		t.Errorf("Refusals() = %+v, %v, want the one", refused, err)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"ringpost/relay/callback"
 	"ringpost/relay/config"
 	"ringpost/relay/deliver"
+	"ringpost/relay/history"
 	"ringpost/relay/intake"
 	"ringpost/relay/metrics"
 	"ringpost/relay/page"
@@ -27,6 +28,8 @@ import (
 const (
 	// closeTime is how long requests under way may take once the service stops.
 	closeTime = 6 * time.Second
+	// lastWords bounds how long the last counts may take to be written.
+	lastWords = 3 * time.Second
 	// sweepEvery is how often old history is looked for.
 	sweepEvery = time.Hour
 )
@@ -49,6 +52,7 @@ type Service struct {
 	intake    *intake.Intake
 	router    *route.Router
 	deliverer *deliver.Deliverer
+	history   *history.History
 	audio     atomic.Pointer[recording.Fetcher]
 	page      *page.Page
 	callbacks server
@@ -93,6 +97,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (s *Service, err er
 	s.intake = intake.New(intake.Senders{}, s.store, func(status string, result intake.Result) {
 		s.metrics.Callbacks.WithLabelValues(status, string(result)).Inc()
 	}, s.log)
+	s.history = history.New(s.store, s.metrics, s.intake.Refused, s.log)
 	if err = s.use(ctx, cfg); err != nil {
 		return nil, err
 	}
@@ -166,6 +171,7 @@ func (s *Service) Run(ctx context.Context) error {
 	running.Go(func() { s.router.Run(background) })
 	running.Go(func() { s.sweep(background) })
 	running.Go(func() { s.answerRings(background) })
+	running.Go(func() { s.history.Run(background) })
 	s.log.Info("serving", "callbacks", s.CallbacksAddr(), "admin", s.AdminAddr(), "version", s.options.Version)
 
 	var err error
@@ -184,11 +190,15 @@ func (s *Service) Run(ctx context.Context) error {
 	return errors.Join(err, s.close())
 }
 
-// close stops sending, and closes what New has opened.
+// close stops sending, writes down what was counted meanwhile, and closes what New
+// has opened.
 func (s *Service) close() error {
 	if s.deliverer != nil {
 		s.stopSending()
 		s.deliverer.Drain()
+	}
+	if s.history != nil {
+		s.writeHistory()
 	}
 	for _, srv := range []*server{&s.callbacks, &s.admin} {
 		if srv.listener != nil {
@@ -199,6 +209,15 @@ func (s *Service) close() error {
 	err := s.store.Close()
 	s.log.Info("stopped")
 	return err
+}
+
+// writeHistory writes down what has happened since that was done last.
+func (s *Service) writeHistory() {
+	ctx, cancel := context.WithTimeout(context.Background(), lastWords)
+	defer cancel()
+	if err := s.history.Write(ctx); err != nil {
+		s.log.Error("what happened in the last seconds is missing in the counts", "err", err)
+	}
 }
 
 // Ready returns nil, or why no callbacks are to be sent here.

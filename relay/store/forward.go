@@ -14,6 +14,7 @@ import (
 // says nothing. by is who asks.
 func (s *Store) Forward(ctx context.Context, id int64, to, by string, giveUpAfter time.Duration) (int64, error) {
 	made, refused := new(int64), new(error)
+	now := s.clock.now()
 	err := s.write(ctx, func(tx *tx) (err error) {
 		*made, *refused = 0, nil
 		d, err := tx.whole(id)
@@ -27,7 +28,7 @@ func (s *Store) Forward(ctx context.Context, id int64, to, by string, giveUpAfte
 			*refused = &StateError{ID: id, State: d.State, Op: "forward", Reason: "there is nothing to send; last_error says why"}
 			return nil
 		}
-		*made, err = s.forward(tx, d, to, by, giveUpAfter)
+		*made, err = tx.forward(d, to, by, now, giveUpAfter)
 		return err
 	})
 	if err != nil {
@@ -51,23 +52,30 @@ func (t *tx) whole(id int64) (d *Delivery, err error) {
 	return d, err
 }
 
-func (s *Store) forward(tx *tx, d *Delivery, to, by string, giveUpAfter time.Duration) (int64, error) {
-	now := s.clock.now()
+// forward makes the new delivery, unless it was made: the connection may have
+// broken after it was committed, and this is done again.
+func (t *tx) forward(d *Delivery, to, by string, now time.Time, giveUpAfter time.Duration) (int64, error) {
+	made, err := t.ids(`
+		SELECT d.id FROM sent_on s JOIN deliveries d ON d.id = s.delivery_id
+		WHERE s.callback_id = ? AND d.recipient = ? AND d.created_at = ?`, d.CallbackID, to, micros(now))
+	if err != nil || len(made) > 0 {
+		return append(made, 0)[0], err
+	}
 	forwarded := &Delivery{Rule: d.Rule, Channel: d.Channel, Kind: d.Kind, To: to, Subject: d.Subject, Text: d.Text, HTML: d.HTML,
 		State: Queued}
 	forwarded.begin(Stored{ID: d.CallbackID,
 		Callback: &callback.Callback{RecordingSid: d.Recording, ReceivedAt: d.ReceivedAt}}, now, giveUpAfter)
-	if err := tx.engine.insert(tx, []*Delivery{forwarded}, lease{}); err != nil {
+	if err := t.engine.insert(t, []*Delivery{forwarded}, lease{}); err != nil {
 		return 0, err
 	}
-	_, err := tx.exec(`INSERT INTO sent_on (callback_id, delivery_id) VALUES (?, ?)`, d.CallbackID, forwarded.ID)
+	_, err = t.exec(`INSERT INTO sent_on (callback_id, delivery_id) VALUES (?, ?)`, d.CallbackID, forwarded.ID)
 	if err != nil {
 		return 0, err
 	}
-	if err := tx.note([]int64{d.ID}, now, by, "sent on to "+to); err != nil {
+	if err := t.note([]int64{d.ID}, now, by, "sent on to "+to); err != nil {
 		return 0, err
 	}
-	return forwarded.ID, tx.note([]int64{forwarded.ID}, now, by, fmt.Sprintf("sent on from delivery %d", d.ID))
+	return forwarded.ID, t.note([]int64{forwarded.ID}, now, by, fmt.Sprintf("sent on from delivery %d", d.ID))
 }
 
 // Operation is what a person did.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"ringpost/relay/store"
+	"ringpost/relay/store/storetest"
 )
 
 // done puts what was done to a delivery into words.
@@ -33,12 +34,15 @@ func TestADeliveryInAnyStateIsSentOnWithTheSameWords(t *testing.T) {
 			promise(t, func(t *testing.T, s *store.Store) {
 				d := inState(t, s, state)
 				before := *read(t, s, d.ID)
+				asked := s.Now().Truncate(time.Microsecond)
 				id, err := s.Forward(t.Context(), d.ID, "+15550100001", "kim", time.Hour)
 				if err != nil {
 					t.Fatalf("Forward(%s) = %v", state, err)
 				}
 				got := read(t, s, id)
-				checkTime(t, "created at", got.CreatedAt, s.Now())
+				if got.CreatedAt.Before(asked) || got.CreatedAt.After(s.Now()) {
+					t.Errorf("created at %v, want between %v and now", got.CreatedAt, asked)
+				}
 				checkTime(t, "next attempt at", got.NextAttemptAt, got.CreatedAt)
 				checkTime(t, "give up at", got.GiveUpAt, got.CreatedAt.Add(time.Hour))
 				want := store.Delivery{ID: id, CallbackID: d.CallbackID, Recording: d.Recording, ReceivedAt: before.ReceivedAt,
@@ -175,5 +179,19 @@ func TestANodeDoesNotRemoveACallbackWhoseDeliveryAnotherSendsOn(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+	}
+}
+
+func TestADeliveryIsSentOnOnceThoughTheConnectionBreaksAtTheCommit(t *testing.T) {
+	s, proxy := behindAProxy(t)
+	d := inState(t, s, store.Dead)
+	for _, when := range []storetest.CommitCut{storetest.BeforeCommit, storetest.AfterCommit} {
+		proxy.CutCommits(when, 1)
+		id, err := s.Forward(t.Context(), d.ID, fmt.Sprintf("%d@example.com", when), "kim", time.Hour)
+		if uncut := proxy.CutCommits(when, 0); uncut != 0 || err != nil {
+			t.Fatalf("Forward() = %d, %v, want nil after a cut", id, err)
+		}
+		checkIDs(t, "deliveries that were sent on", list(t, s, store.Filter{To: fmt.Sprintf("%d@example.com", when), Limit: 9}), id)
+		check(t, "what was done to it", done(t, s, id), fmt.Sprintf("kim sent on from delivery %d", d.ID))
 	}
 }

@@ -13,8 +13,8 @@ const refusalsKept = 100
 // Refusal is a request that was answered with an error that is the sender's.
 type Refusal struct {
 	ID      int64
-	At      time.Time
-	Status  int // of the answer
+	At      time.Time // by this machine's clock where it is kept, by the database's where it is read
+	Status  int       // of the answer
 	Reason  string
 	Request []byte // raw HTTP, perhaps cut short
 }
@@ -28,7 +28,7 @@ func (s *Store) KeepRefusals(ctx context.Context, refusals []Refusal) error {
 	err := s.write(ctx, func(tx *tx) error {
 		for _, r := range refusals[max(0, len(refusals)-refusalsKept):] {
 			_, err := tx.exec(`INSERT INTO refusals (at, status, reason, request) VALUES (?, ?, ?, ?)`,
-				micros(r.At), r.Status, storable(r.Reason), append([]byte{}, r.Request...)) // nil is no value
+				micros(s.clock.at(r.At)), r.Status, storable(r.Reason), append([]byte{}, r.Request...)) // nil is no value
 			if err != nil {
 				return err
 			}
