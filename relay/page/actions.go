@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/julienschmidt/httprouter"
 
@@ -19,6 +20,18 @@ func (p *Page) retry(w http.ResponseWriter, r *http.Request, params httprouter.P
 func (p *Page) cancel(w http.ResponseWriter, r *http.Request, params httprouter.Params) error {
 	return p.change(w, r, params, "cancelled", func(ctx context.Context, id int64) error {
 		return p.service.Cancel(ctx, id, asker(r))
+	})
+}
+
+// forward sends the same words to someone else too.
+func (p *Page) forward(w http.ResponseWriter, r *http.Request, params httprouter.Params) error {
+	to := strings.TrimSpace(r.PostFormValue("to"))
+	return p.change(w, r, params, "forwarded", func(ctx context.Context, id int64) error {
+		if to == "" || len(to) > maxSearch {
+			return badRequest("Say whom to send it to: a contact's name, or an address such as alice@example.com or +15550100001.")
+		}
+		_, err := p.service.Forward(ctx, id, to, asker(r))
+		return err
 	})
 }
 

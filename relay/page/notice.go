@@ -10,6 +10,13 @@ import (
 var notices = map[string]string{
 	"retried":   "It will be tried again now.",
 	"cancelled": "It is cancelled and will not be sent.",
+	"forwarded": "It is on its way to someone else too.",
+	"paused":    "The channel is paused. What is due waits until it is resumed.",
+	"resumed":   "The channel is resumed.",
+	"all":       "All that were not delivered and can be sent will be tried again now.",
+	"none":      "There is nothing that can be tried again.",
+	"tested":    "The provider has taken the test message.",
+	"reloaded":  "The configuration file is in force as it is now.",
 }
 
 // done answers a change: it sends the browser to path, where the notice of that

@@ -1,9 +1,10 @@
 // Package page is what people see of Ringpost in a browser, on the admin
-// listener: the recordings and what became of them, and the rules. It answers "why did (or didn't) this person get
+// listener: the recordings and what became of them, the rules, the channels,
+// and how the service is. It answers "why did (or didn't) this person get
 // told?" for people who do not read logs.
 //
-// A request comes to a handler (recordings.go, recording.go,
-// rules.go, trial.go), which asks the store and the service, and renders a
+// A request comes to a handler (recordings.go, recording.go, rules.go,
+// channels.go, health.go), which asks the store and the service, and renders a
 // template (view.go, templates). Every change is a form's POST that ends with a
 // redirect (actions.go, notice.go); what cannot be done is a page, too
 // (refuse.go). Everything works without script, except that the list of
@@ -22,18 +23,39 @@ import (
 
 	"github.com/julienschmidt/httprouter"
 
+	"ringpost/relay/callback"
+	"ringpost/relay/config"
+	"ringpost/relay/deliver"
 	"ringpost/relay/route"
 	"ringpost/relay/store"
 )
 
 // Service is what the page operates. by is the name of whoever asks for it.
 type Service interface {
+	// Ready returns nil, or why no callbacks are to be sent here.
+	Ready(context.Context) error
+	// Reload puts the configuration file as it is now into force. Where it has
+	// problems, they are returned line by line and the old one stays.
+	Reload(context.Context) (problems []string)
 	// Plan is the rules in force.
 	Plan() *route.Plan
+	// Status is how the channels do, by name, and Channels the same with what
+	// waits for each.
+	Status() []deliver.Status
+	Channels(context.Context) ([]deliver.Overview, error)
+	// ConfigState is how the configuration in force stands to its file.
+	ConfigState() config.State
 
 	Retry(ctx context.Context, id int64, by string) error
+	RetryAll(ctx context.Context, f store.Filter, by string) (n int, err error)
 	Cancel(ctx context.Context, id int64, by string) error
+	Forward(ctx context.Context, id int64, to, by string) (newID int64, err error)
+	Pause(ctx context.Context, channel, by string) error
+	Resume(ctx context.Context, channel, by string) error
+	SendTest(ctx context.Context, channel, to string) (providerID string, err error)
 
+	// Diagnose says what verifies the signature of a request, or what would.
+	Diagnose(*callback.Request) callback.Diagnosis
 	// ServeAudio answers with the audio at recordingURL, or says why it cannot.
 	ServeAudio(w http.ResponseWriter, r *http.Request, recordingURL string)
 }
@@ -74,15 +96,24 @@ func New(service Service, s *store.Store, log *slog.Logger) (*Page, error) {
 		"/deliveries/:id/html":  p.message,
 		"/rules":                p.rules,
 		"/rules/try/:id":        p.tryStored,
-		livePath:                p.stream,
+		"/channels":             p.channels,
+		"/health":               p.health,
+		"/health/refused/:id":   p.refused,
 	} {
 		p.routes.GET(path, p.handle(h))
 		p.routes.HEAD(path, p.handle(h))
 	}
+	p.routes.GET(livePath, p.handle(p.stream))
 	for path, h := range map[string]handler{
-		"/deliveries/:id/retry":  p.retry,
-		"/deliveries/:id/cancel": p.cancel,
-		"/rules/try":             p.try,
+		"/deliveries/:id/retry":   p.retry,
+		"/deliveries/:id/cancel":  p.cancel,
+		"/deliveries/:id/forward": p.forward,
+		"/rules/try":              p.try,
+		"/channels/pause":         p.pause,
+		"/channels/resume":        p.resume,
+		"/channels/retry":         p.retryAll,
+		"/channels/test":          p.sendTest,
+		"/health/reload":          p.reload,
 	} {
 		p.routes.POST(path, p.handle(h))
 	}

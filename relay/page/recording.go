@@ -10,6 +10,7 @@ import (
 
 	"github.com/julienschmidt/httprouter"
 
+	"ringpost/relay/deliver"
 	"ringpost/relay/render"
 	"ringpost/relay/rules"
 	"ringpost/relay/store"
@@ -61,6 +62,8 @@ func (d *delivery) CanCancel() bool {
 	return d.State == store.Queued || d.State == store.Retrying || d.State == store.Unknown
 }
 
+func (d *delivery) CanForward() bool { return d.Text != "" }
+
 func (p *Page) recording(w http.ResponseWriter, r *http.Request, params httprouter.Params) error {
 	id, err := readID(params)
 	if err != nil {
@@ -72,11 +75,15 @@ func (p *Page) recording(w http.ResponseWriter, r *http.Request, params httprout
 	}
 	var page recording
 	page.Link, page.Host = webLink(audioURL(callbacks, id))
+	channels := make(map[string]*deliver.Status)
+	for _, s := range p.service.Status() {
+		channels[s.Channel] = &s
+	}
 	for i := range callbacks {
 		if callbacks[i].ID == id {
 			page.Asked = callbacks[i]
 		}
-		told, err := p.told(r.Context(), callbacks[i], maxWhole)
+		told, err := p.told(r.Context(), callbacks[i], channels)
 		if err != nil {
 			return err
 		}
@@ -89,9 +96,8 @@ func (p *Page) recording(w http.ResponseWriter, r *http.Request, params httprout
 	return nil
 }
 
-// told gathers what became of one callback, its first whole deliveries with what
-// they say.
-func (p *Page) told(ctx context.Context, rec store.Recording, whole int) (told, error) {
+// told gathers what became of one callback.
+func (p *Page) told(ctx context.Context, rec store.Recording, channels map[string]*deliver.Status) (told, error) {
 	t := told{Recording: rec}
 	plan, err := p.plans.of(ctx, rec.PlanID)
 	if err != nil {
@@ -106,25 +112,34 @@ func (p *Page) told(ctx context.Context, rec store.Recording, whole int) (told, 
 		}
 	}
 	for i, d := range rec.Deliveries {
-		if i >= whole {
+		if i >= maxWhole {
 			t.Rest = append(t.Rest, chip{d.State, d.Kind, plan.who(d.To)})
 			continue
 		}
-		found, attempts, err := p.store.Delivery(ctx, d.ID)
+		one, err := p.whole(ctx, d.ID, plan, channels)
 		if err != nil {
 			return t, err
-		}
-		operations, err := p.store.Operations(ctx, d.ID)
-		if err != nil {
-			return t, err
-		}
-		one := delivery{Delivery: *found, Who: plan.who(found.To), Attempts: attempts, Operations: operations}
-		if one.Kind == render.SMS && one.Text != "" {
-			one.Segments, _ = render.Segments(one.Text)
 		}
 		t.Deliveries = append(t.Deliveries, one)
 	}
 	return t, nil
+}
+
+// whole gathers all that is known of a delivery.
+func (p *Page) whole(ctx context.Context, id int64, plan *plan, channels map[string]*deliver.Status) (d delivery, err error) {
+	found, attempts, err := p.store.Delivery(ctx, id)
+	if err != nil {
+		return d, err
+	}
+	d = delivery{Delivery: *found, Who: plan.who(found.To), Attempts: attempts}
+	if d.Operations, err = p.store.Operations(ctx, id); err != nil {
+		return d, err
+	}
+	d.Why = sentence(deliver.Why(found, channels[d.Channel], d.Operations, p.store.Now()))
+	if d.Kind == render.SMS && d.Text != "" {
+		d.Segments, _ = render.Segments(d.Text)
+	}
+	return d, nil
 }
 
 // playAudio plays the recording.

@@ -69,7 +69,7 @@ func (d *delivery) timeline() (all []moment) {
 		default:
 			m.Title, m.Tone = to+" did not get through", "warn"
 		}
-		m.Title += " (attempt " + count(int64(a.Number)) + ", " + took(a.Took) + ")"
+		m.Title += " (attempt " + count(a.Number) + ", " + took(a.Took) + ")"
 		all = append(all, m)
 	}
 	if len(d.Attempts) == 0 && d.State == store.Dead {

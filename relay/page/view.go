@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"net/http"
 	"path"
+	"slices"
 	"strings"
 	"time"
 )
@@ -35,22 +36,30 @@ type link struct {
 var sections = [...]link{
 	{Name: "Recordings", Path: "/recordings"},
 	{Name: "Rules", Path: "/rules"},
+	{Name: "Channels", Path: "/channels"},
+	{Name: "Health", Path: "/health"},
 }
 
 // loadTemplates parses the templates of all pages, by the names of their files
 // without the ending. Each is the layout with that page in it.
 func loadTemplates(asset func(string) (string, error)) (map[string]*template.Template, error) {
 	funcs := template.FuncMap{
-		"asset":       asset,
-		"rfc3339":     func(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) },
-		"exact":       exact,
-		"clock":       func(t time.Time) string { return clock(t, time.Now()) },
-		"ago":         func(t time.Time) string { return ago(t, time.Now()) },
-		"hourOf":      func(t time.Time) string { return t.Local().Format("15:04") },
-		"length":      length,
-		"took":        took,
-		"count":       count,
+		"asset":   asset,
+		"rfc3339": func(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) },
+		"exact":   exact,
+		"clock":   func(t time.Time) string { return clock(t, time.Now()) },
+		"ago":     func(t time.Time) string { return ago(t, time.Now()) },
+		"hourOf":  func(t time.Time) string { return t.Local().Format("15:04") },
+		"length":  length,
+		"took":    took,
+		"count": func(n any) string {
+			if n, ok := n.(int); ok {
+				return count(n)
+			}
+			return count(n.(int64))
+		},
 		"plural":      plural,
+		"sentence":    sentence,
 		"stateWords":  inStateWords,
 		"statusWords": inStatusWords,
 		"sourceWords": inSourceWords,
@@ -105,12 +114,29 @@ func (p *Page) show(w http.ResponseWriter, r *http.Request, status int, name, ti
 	}
 }
 
-// navigation marks the section that the request is for.
+// navigation marks the section that the request is for, and where something is
+// wrong.
 func (p *Page) navigation(r *http.Request) []link {
-	nav := make([]link, len(sections))
-	for i, s := range sections {
-		s.Here = r.URL.Path == s.Path || strings.HasPrefix(r.URL.Path, s.Path+"/")
-		nav[i] = s
+	nav := slices.Clone(sections[:])
+	for i := range nav {
+		l := &nav[i]
+		l.Here = r.URL.Path == l.Path || strings.HasPrefix(r.URL.Path, l.Path+"/")
+		switch l.Path {
+		case "/channels":
+			down := 0
+			for _, s := range p.service.Status() {
+				if s.Down {
+					down++
+				}
+			}
+			if down > 0 {
+				l.Alarm = count(down) + " down"
+			}
+		case "/health":
+			if len(p.service.ConfigState().Problems) > 0 {
+				l.Alarm = "reload refused"
+			}
+		}
 	}
 	return nav
 }

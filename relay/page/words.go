@@ -146,8 +146,8 @@ func took(d time.Duration) string {
 }
 
 // count writes a number with its thousands apart.
-func count(n int64) string {
-	digits := strconv.FormatInt(n, 10)
+func count[T int | int64](n T) string {
+	digits := strconv.FormatInt(int64(n), 10)
 	var b strings.Builder
 	for i, d := range digits {
 		if i > 0 && (len(digits)-i)%3 == 0 && digits[i-1] != '-' {
@@ -163,7 +163,7 @@ func plural(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
 	}
-	return count(int64(n)) + " " + many
+	return count(n) + " " + many
 }
 
 // sentence makes a sentence of what the service says in half of one.
