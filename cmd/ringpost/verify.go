@@ -49,12 +49,12 @@ func (p *program) printDiagnosis(d callback.Diagnosis) error {
 		if err := p.printJSON(d); err != nil {
 			return err
 		}
-	} else if d.Verifies {
-		fmt.Fprintf(p.stdout, "✓ the signature verifies, by key %d of signing_keys (%s)\n    over %s\n", d.Key, d.Scheme, printable(d.URL))
 	} else {
-		fmt.Fprintf(p.stdout, "✗ the signature does not verify\n    over %s\n", printable(d.URL))
-	}
-	if p.output != "json" {
+		verdict := "does not verify"
+		if d.Verifies {
+			verdict = fmt.Sprintf("verifies, by key %d of signing_keys (%s)", d.Key, d.Scheme)
+		}
+		fmt.Fprintf(p.stdout, "%s the signature %s\n    over %s\n", mark(d.Verifies), verdict, printable(d.URL))
 		for _, f := range d.Findings {
 			fmt.Fprintf(p.stdout, "  - %s\n", printable(f))
 		}

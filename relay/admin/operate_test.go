@@ -135,13 +135,18 @@ func TestACallbackIsToldWithTheRulesOfThen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, recording := range []string{"rec-2", "rec-3"} {
+	unreadable, err := svc.store.KeepPlan(t.Context(), []byte("{"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plans := map[string]int64{"rec-2": id, "rec-3": unreadable, "rec-4": 0}
+	for _, recording := range []string{"rec-2", "rec-3", "rec-4"} {
 		_, err := svc.store.Add(t.Context(), &callback.Callback{AccountSid: "a", RecordingSid: recording, RecordingStatus: "completed", ReceivedAt: time.Now()})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if recording == "rec-2" {
-			if _, err := svc.store.Route(t.Context(), 1, time.Hour, id, func(store.Stored) []*store.Delivery { return nil }); err != nil {
+		if plan := plans[recording]; plan != 0 {
+			if _, err := svc.store.Route(t.Context(), 1, time.Hour, plan, func(store.Stored) []*store.Delivery { return nil }); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -162,8 +167,11 @@ func TestACallbackIsToldWithTheRulesOfThen(t *testing.T) {
 		got.Rules[0].Reason != "the recording's status is completed; this rule wants absent" || len(got.Deliveries) != 0 {
 		t.Errorf("GET /api/callbacks/2 = %+v, want how the rules of then decided", got)
 	}
-	if got := trace("3"); got.Rules != nil || got.Note != "it is about to be taken through the rules" || got.RoutedAt != nil {
-		t.Errorf("GET /api/callbacks/3 = %+v, want that it is not routed", got)
+	if got := trace("3"); got.Rules != nil || !strings.HasSuffix(got.Note, "the log says why") || got.Recording != "rec-3" {
+		t.Errorf("GET /api/callbacks/3 = %+v, want that its rules cannot be read", got)
+	}
+	if got := trace("4"); got.Rules != nil || got.Note != "it is about to be taken through the rules" || got.RoutedAt != nil {
+		t.Errorf("GET /api/callbacks/4 = %+v, want that it is not routed", got)
 	}
 	for _, id := range []string{"99", "x", "-1"} {
 		if status, body := ask(t, "GET", url+"/api/callbacks/"+id); status != http.StatusNotFound {

@@ -62,11 +62,19 @@ func (a *Admin) recall(ctx context.Context, cb store.Stored) (traces []rules.Rul
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, "how the rules decided is not known: they are not kept any more", nil
 	}
+	if err == nil {
+		traces, note = a.decided(definition, cb)
+	}
+	return traces, note, err
+}
+
+// decided returns how rules that were kept decided about a callback. Where they
+// cannot be read any more, the rest is told all the same.
+func (a *Admin) decided(definition []byte, cb store.Stored) (traces []rules.RuleTrace, note string) {
+	traces, err := route.Recall(definition, cb.Callback)
 	if err != nil {
-		return nil, "", err
+		a.log.Error("rules of then not read", "callback", cb.ID, "err", err)
+		return nil, "how the rules decided is not known; the log says why"
 	}
-	if traces, err = route.Recall(definition, cb.Callback); err != nil {
-		return nil, "how the rules decided is not known: " + err.Error(), nil
-	}
-	return traces, "", nil
+	return traces, ""
 }

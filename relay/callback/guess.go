@@ -262,12 +262,8 @@ func (d *doctor) otherSignatures(r *Request) (all []guess) {
 }
 
 func respellSignature(s string) (all []string) {
-	for _, v := range []string{
-		strings.ReplaceAll(s, " ", "+"), strings.Trim(s, ` "'`), strings.TrimPrefix(s, "sha1="),
-		strings.NewReplacer("-", "+", "_", "/").Replace(s), s + "=",
-	} {
-		all = append(all, v)
-	}
+	all = []string{strings.ReplaceAll(s, " ", "+"), strings.Trim(s, ` "'`), strings.TrimPrefix(s, "sha1="),
+		strings.NewReplacer("-", "+", "_", "/").Replace(s), s + "="}
 	if plain, err := url.PathUnescape(s); err == nil {
 		all = append(all, plain)
 	}

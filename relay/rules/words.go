@@ -19,7 +19,7 @@ const maxShown = 80
 func (r *Rule) Words(b *Book) string {
 	text := "for every callback"
 	if !r.All {
-		text = "when " + r.Conditions.words("a recording")
+		text = "when " + r.words("a recording")
 	}
 	if r.Unless != nil {
 		text += ", unless " + r.Unless.words("it")
