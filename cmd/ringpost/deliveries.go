@@ -31,7 +31,7 @@ func (f *filter) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.state, "state", "", "in that `state`: queued, sending, retrying, delivered, dead, cancelled, unknown, shadow")
 	cmd.Flags().StringVar(&f.channel, "channel", "", "through the channel of that `name`")
 	cmd.Flags().StringVar(&f.to, "to", "", "to that `address`")
-	cmd.Flags().StringVar(&f.since, "since", "", "made since that `time`, such as 24h or 2006-01-02T15:04:05Z")
+	cmd.Flags().StringVar(&f.since, "since", "", "made since that `time`, such as 24h, 7d or 2006-01-02T15:04:05Z")
 }
 
 func (f *filter) query() url.Values {

@@ -246,6 +246,26 @@ func TestDeliveriesAreListedShownRetriedAndCancelled(t *testing.T) {
 	}
 }
 
+func TestAChannelThatIsInUseSendsATestMessage(t *testing.T) {
+	o := newOperated(t, "")
+	for to, status := range map[string]int{"alice": http.StatusOK, "dora": http.StatusBadRequest} {
+		resp, err := http.Post("http://"+o.admin+"/api/channels/email/test?to="+to, "", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != status {
+			t.Errorf("POST /api/channels/email/test?to=%s = %d, want %d", to, resp.StatusCode, status)
+		}
+	}
+	if emails := o.mail.Emails(); len(emails) != 1 || emails[0].To[0] != "alice@example.com" {
+		t.Errorf("the mail server got %+v, want one message to alice@example.com", emails)
+	}
+	if got := o.deliveries(""); len(got) != 0 {
+		t.Errorf("deliveries = %+v, want none: a test message is not one", got)
+	}
+}
+
 func TestCommandsThatAskAServerSayWhatIsWrong(t *testing.T) {
 	hash, err := bcrypt.GenerateFromPassword([]byte("right"), bcrypt.MinCost)
 	if err != nil {

@@ -230,6 +230,7 @@ func TestListsAreFilteredAndPaged(t *testing.T) {
 		{"?recording=rec-1&channel=sms", []int64{3}},
 		{"?recording=other", []int64{}},
 		{"?since=1h", []int64{4, 3, 2, 1}},
+		{"?since=7d", []int64{4, 3, 2, 1}},
 		{"?since=2999-01-01T00:00:00Z", []int64{}},
 	} {
 		_, body := ask(t, "GET", url+"/api/deliveries"+test.query)

@@ -11,6 +11,7 @@ import (
 	"github.com/julienschmidt/httprouter"
 
 	"ringpost/relay/api"
+	"ringpost/relay/config"
 	"ringpost/relay/deliver"
 	"ringpost/relay/store"
 )
@@ -182,7 +183,7 @@ func set(f *store.Filter, name, value string) error {
 		}
 	case "since":
 		if f.Since, err = since(value); err != nil {
-			return &api.RequestError{Text: "since: want a time such as 2006-01-02T15:04:05Z or a duration such as 24h"}
+			return &api.RequestError{Text: "since: want a time such as 2006-01-02T15:04:05Z or a duration such as 24h or 7d"}
 		}
 	}
 	return nil
@@ -190,7 +191,7 @@ func set(f *store.Filter, name, value string) error {
 
 // since reads a point in time, or how long ago it was.
 func since(value string) (time.Time, error) {
-	if d, err := time.ParseDuration(value); err == nil && d > 0 {
+	if d, err := config.ParseDuration(value); err == nil && d > 0 {
 		return time.Now().Add(-d), nil
 	}
 	return time.Parse(time.RFC3339, value)

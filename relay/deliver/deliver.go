@@ -3,7 +3,8 @@
 // other: its workers, its rate, and its circuit (circuit.go), which stops
 // attempts while the channel is down and probes it. backoff.go says when a
 // failed delivery is tried again. A person may pause a channel (pause.go); what
-// is known of the channels is in status.go.
+// is known of the channels is in status.go, and where a delivery stands is put
+// into words in why.go.
 //
 // A fresh delivery comes straight from the router if its lane has room: then
 // it was stored as leased. Everything else waits in the store and is claimed in

@@ -1,6 +1,10 @@
 // Package route turns stored callbacks into deliveries: it matches the rules,
 // renders the messages, and has both written in one transaction, so that what
 // is stored is what will be sent, whatever the configuration says later.
+//
+// The plan that is in force (plan.go) is followed by the router (router.go).
+// What a plan would do is explained (explain.go), and compared with what another
+// one would (outcome.go), by the same code.
 package route
 
 import (

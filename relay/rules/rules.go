@@ -6,7 +6,8 @@
 // away that cannot match. For a callback, the matching rules are walked in
 // their order, and their recipients (recipient.go), who are looked up in the
 // book of contacts and groups (book.go), become deliveries. Explain
-// (trace.go) takes the same walk and notes the reasons.
+// (trace.go) takes the same walk and notes the reasons, in words (words.go) that
+// ask for no knowledge of the file.
 //
 // It promises that nobody is forgotten in silence: each recipient of a rule that
 // matches is in a delivery, if only in one that says why nobody can be told.
