@@ -49,7 +49,6 @@ func Diagnose(r *Request, to Receiver) Diagnosis {
 	if !readable {
 		return d.Diagnosis
 	}
-	d.look(r)
 	m, ok := d.verify(&guess{request: *r, publicURL: to.PublicURL, keys: to.Keys})
 	switch {
 	case ok && known:
@@ -58,6 +57,7 @@ func Diagnose(r *Request, to Receiver) Diagnosis {
 	case ok:
 		d.find("with that changed, the signature verifies")
 	default:
+		d.look(r)
 		d.tryGuesses(r)
 	}
 	return d.Diagnosis
@@ -105,7 +105,7 @@ func (d *doctor) decode(r *Request) (readable, known bool) {
 	return err == nil, known
 }
 
-// look finds what needs no key.
+// look finds what is wrong with the request, or with the keys, by itself.
 func (d *doctor) look(r *Request) {
 	if n, ok := r.contentLength(); ok && n != len(r.Body) {
 		d.find("the body has %d bytes and Content-Length says %d: it was cut off or changed, perhaps when it was copied", len(r.Body), n)

@@ -236,6 +236,10 @@ func TestDiagnoseSaysWhatARequestThatVerifiesIsRefusedFor(t *testing.T) {
 			t.Errorf("%s: Diagnose = %+v, want key 2 and the finding %q", body, d, want)
 		}
 	}
+	// Twilio's auth token is both.
+	if d := callback.Diagnose(signed(t, target, formBody), callback.Receiver{PublicURL: publicURL, Keys: []string{signKey}, Token: signKey}); !d.Verifies || len(d.Findings) > 0 {
+		t.Errorf("a token for a key: Diagnose = %+v, want it verified and nothing found", d)
+	}
 	d := callback.Diagnose(signed(t, "/elsewhere", formBody), receiver())
 	if !d.Verifies || len(d.Findings) != 1 || !strings.Contains(d.Findings[0], "the answer is 404: callbacks are received at /callbacks/recording") {
 		t.Errorf("Diagnose = %+v, want it verified, and that nothing is received there", d)
