@@ -111,6 +111,8 @@ func (t *RuleTrace) duplicate(d Delivery, owner string) {
 	case t == nil:
 	case d.Problem != "":
 		t.duplicates = append(t.duplicates, fmt.Sprintf("as for rule %q, %s", owner, d.problem()))
+	case d.Shadow:
+		t.duplicates = append(t.duplicates, fmt.Sprintf("%s is tried by rule %q already", d.message(), owner))
 	case owner == d.Rule:
 		t.duplicates = append(t.duplicates, d.message()+" is asked for twice and goes out once")
 	default:

@@ -47,6 +47,7 @@ func TestExplainSaysWhyARuleMatchesOrNot(t *testing.T) {
 		"no and exception":  {func(r *rules.Rule) { r.Call, r.Unless = rules.Patterns{"x"}, &rules.Conditions{MinDuration: "1s"} }, "the call is CA43bb71ee; this rule wants x"},
 		"shadow":            {func(r *rules.Rule) { r.Shadow = true }, "trial only (shadow): it would send an email to alice@example.com and sends nothing"},
 		"shadow of nobody":  {func(r *rules.Rule) { r.Shadow, r.Send = true, by("{{.Query.empty}}") }, "trial only (shadow): it sends nothing; nobody gets an email: the recipient is empty: the rule's template yields nothing for this callback"},
+		"shadow, twice":     {func(r *rules.Rule) { r.Shadow, r.Send = true, by("alice", "alice") }, `trial only (shadow): it would send an email to alice@example.com and sends nothing; an email to alice@example.com is tried by rule "r" already`},
 		"unknown contact":   {func(r *rules.Rule) { r.Send = by("{{.CallSid}}") }, `every condition holds; nobody gets an email: "CA43bb71ee" is no contact, no group and no email address`},
 		"twice":             {func(r *rules.Rule) { r.Send = by("alice", "managers") }, "every condition holds; an email to alice@example.com is asked for twice and goes out once"},
 		"the same problem":  {func(r *rules.Rule) { r.Send = by("{{index .Query `x`}}", "{{index .Query `y`}}") }, `every condition holds; nobody gets an email: the recipient is empty: the rule's template yields nothing for this callback; as for rule "r", nobody gets an email: the recipient is empty: the rule's template yields nothing for this callback`},
