@@ -171,8 +171,10 @@ func TestExplainARecordingTellsHowTheRulesOfThenDecided(t *testing.T) {
 	}
 }
 
-func TestDeliveriesAreListedShownRetriedAndCancelled(t *testing.T) {
-	t.Parallel()
+// withThreeDeliveries is a server with one delivery that arrived, one that the
+// mail server refused, and one for nobody.
+func withThreeDeliveries(t *testing.T) *operated {
+	t.Helper()
 	o := newOperated(t, "")
 	o.mailTrouble.begin(during(peers.RcptTo, func(_ context.Context, to string) error {
 		if strings.HasPrefix(to, "gone") {
@@ -189,7 +191,12 @@ func TestDeliveriesAreListedShownRetriedAndCancelled(t *testing.T) {
 	o.awaitState("dead", 1)
 	o.mustPost(completed("rec-3"), "?mailbox=nobody")
 	o.awaitState("dead", 2)
+	return o
+}
 
+func TestDeliveriesAreListedAndShown(t *testing.T) {
+	t.Parallel()
+	o := withThreeDeliveries(t)
 	out, errs, code := o.run("deliveries", "list")
 	if code != 0 || errs != "" {
 		t.Errorf("deliveries list = %d %s", code, errs)
@@ -209,9 +216,14 @@ func TestDeliveriesAreListedShownRetriedAndCancelled(t *testing.T) {
 		t.Errorf("deliveries show = %d %s", code, errs)
 	}
 	golden(t, "delivery.txt", timeless(out))
+}
 
-	// One cannot be retried, one is retried; then it is cancelled.
-	out, errs, code = o.run("channels", "pause", "email")
+// TestDeliveriesAreRetriedAndCancelled retries one that cannot be and one that
+// can, which waits then for a channel that is paused, and is cancelled.
+func TestDeliveriesAreRetriedAndCancelled(t *testing.T) {
+	t.Parallel()
+	o := withThreeDeliveries(t)
+	out, errs, code := o.run("channels", "pause", "email")
 	if code != 0 || !strings.HasPrefix(out, "channel email is paused by admin since ") {
 		t.Errorf("channels pause = %d %s%s", code, out, errs)
 	}
