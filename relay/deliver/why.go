@@ -139,8 +139,12 @@ func clock(t, now time.Time) string {
 	return t.Format("2 Jan 15:04 MST")
 }
 
+// dial is what Go says before the reason why a connection was not made.
+var dial = regexp.MustCompile(`^(?:connect: )?dial tcp.*: ([^:]+)$`)
+
 // short keeps an error to what a sentence can carry.
 func short(reason string) string {
+	reason = dial.ReplaceAllString(reason, "$1")
 	if reason == "" {
 		return "for a reason that is not known"
 	}

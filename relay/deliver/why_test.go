@@ -14,7 +14,7 @@ func TestWhySaysInASentenceWhereADeliveryStands(t *testing.T) {
 	t.Cleanup(func() { time.Local = zone })
 	noon := time.Date(2026, time.November, 24, 12, 3, 4, 0, time.UTC)
 	up := &deliver.Status{Channel: "sms", Since: noon}
-	down := &deliver.Status{Channel: "sms", Down: true, Since: noon, LastError: "connection refused"}
+	down := &deliver.Status{Channel: "sms", Down: true, Since: noon, LastError: "connect: dial tcp 127.0.0.1:25: connect: connection refused"}
 	paused := &deliver.Status{Channel: "sms", Down: true, Since: noon, Pause: &store.Pause{Channel: "sms", By: "kim", At: noon.Add(-24 * time.Hour)}}
 	delivery := func(d store.Delivery) store.Delivery {
 		d.Channel, d.Kind, d.To = "sms", "sms", "+15550100001"
