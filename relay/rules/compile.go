@@ -170,9 +170,9 @@ func checkKnown(kind string, p *pattern) error {
 	case kind == keyStatus && !slices.ContainsFunc(callback.Statuses, matches):
 		return fmt.Errorf("%q is no status%s (have %s)", p.source,
 			suggest(p.source, slices.Values(callback.Statuses)), strings.Join(callback.Statuses, ", "))
-	case kind == keySource && p.isLiteral() && p.literal != "" && !slices.ContainsFunc(sources, matches):
+	case kind == keySource && p.isLiteral() && p.literal != "" && !slices.ContainsFunc(Sources, matches):
 		return fmt.Errorf("no sender says %q%s (have %s; %q where it is new)", p.source,
-			suggest(p.source, slices.Values(sources)), strings.Join(sources, ", "), p.source+"*")
+			suggest(p.source, slices.Values(Sources)), strings.Join(Sources, ", "), p.source+"*")
 	}
 	return nil
 }

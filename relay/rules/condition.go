@@ -71,9 +71,9 @@ func (s slot) spellings() map[string]string {
 	return nil
 }
 
-// sources are the recording sources of SignalWire's callbacks, and what is
+// Sources are the recording sources of SignalWire's callbacks, and what is
 // Twilio's alone.
-var sources = []string{"DialVerb", "Conference", "OutBoundApi", "Trunking", "RecordVerb", "StartCallRecordingApi",
+var Sources = []string{"DialVerb", "Conference", "OutBoundApi", "Trunking", "RecordVerb", "StartCallRecordingApi",
 	"StartConferenceRecording", "StartConferenceRecordingAPI"}
 
 // spellings maps Twilio's sources to SignalWire's where they differ in more
