@@ -75,7 +75,7 @@ func Run(ctx context.Context, out io.Writer, log *slog.Logger, version string, o
 		return err
 	}
 	if !once {
-		d.out.printf("\nStill running: the API is at http://%s/api/deliveries; stop with ctrl-c.\n", d.service.AdminAddr())
+		d.out.printf("\nStill running: see what became of it all at http://%s/; stop with ctrl-c.\n", d.service.AdminAddr())
 		<-ctx.Done()
 	}
 	return nil
