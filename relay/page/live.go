@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"html/template"
-	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -34,7 +33,6 @@ const (
 type live struct {
 	load func(context.Context, search) ([]row, error)
 	page *template.Template // the page of recordings
-	log  *slog.Logger
 
 	closing context.Context
 	close   context.CancelFunc
@@ -50,8 +48,9 @@ type watch struct {
 	stop    context.CancelFunc
 
 	mu      sync.Mutex
-	latest  *snapshot
-	changed chan struct{} // closed when latest is replaced
+	latest  *snapshot     // nil until the list was read
+	failed  error         // why it cannot be read any more
+	changed chan struct{} // closed when one of these changes
 }
 
 // snapshot is a list as it was at some time. It does not change.
@@ -62,15 +61,16 @@ type snapshot struct {
 	news []byte // an event with what is not as it was there; nil where that is not told apart
 }
 
-func newLive(load func(context.Context, search) ([]row, error), page *template.Template, log *slog.Logger) *live {
-	l := &live{load: load, page: page, log: log, watches: make(map[string]*watch)}
+func newLive(load func(context.Context, search) ([]row, error), page *template.Template) *live {
+	l := &live{load: load, page: page, watches: make(map[string]*watch)}
 	l.closing, l.close = context.WithCancel(context.Background())
 	return l
 }
 
-// live streams the changes of a list as server-sent events, until the browser or
-// the service goes away. What the browser shows is named by its fingerprint: in
-// the link of the page, or, where the connection was lost, in Last-Event-ID.
+// stream streams the changes of a list as server-sent events, until the browser
+// or the service goes away, or the store does: then the browser asks again.
+// What the browser shows is named by its fingerprint: in the link of the page,
+// or, where the connection was lost, in Last-Event-ID.
 func (p *Page) stream(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
 	s, err := readSearch(r.URL.Query())
 	if err != nil {
@@ -82,6 +82,9 @@ func (p *Page) stream(w http.ResponseWriter, r *http.Request, _ httprouter.Param
 			Text: "The list is not live for you now, because too many people have it open. Reload it to see what is new."}
 	}
 	defer leave()
+	if err := watch.await(r.Context()); err != nil {
+		return err
+	}
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no") // of a proxy between
 	shown := r.URL.Query().Get("have")
@@ -114,8 +117,11 @@ func (l *live) follow(w http.ResponseWriter, r *http.Request, watch *watch, show
 		if err := out.Flush(); err != nil {
 			return err
 		}
-		latest, changed := watch.look()
-		if latest != nil && latest.id != shown {
+		latest, changed, err := watch.look()
+		if err != nil {
+			return err
+		}
+		if latest.id != shown {
 			event = latest.since(shown)
 			shown = latest.id
 			continue
@@ -163,24 +169,21 @@ func (l *live) leave(key string, w *watch) {
 	}
 }
 
-// keep reads the list again and again until ctx ends.
+// keep reads the list again and again until ctx ends, or it cannot be read.
 func (l *live) keep(ctx context.Context, w *watch, s search) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	var before []row
 	for {
 		rows, err := l.load(ctx, s)
-		switch {
-		case ctx.Err() != nil:
-			return
-		case err != nil:
-			l.log.Warn("the live list is not read: it will be tried again", "err", err)
-		default:
-			if err := l.publish(w, s, before, rows); err != nil {
-				l.log.Error("the live list is not shown", "err", err)
-			}
-			before = rows
+		if err == nil {
+			err = l.publish(w, s, before, rows)
 		}
+		if err != nil {
+			w.set(nil, err)
+			return
+		}
+		before = rows
 		select {
 		case <-ctx.Done():
 			return
@@ -191,7 +194,7 @@ func (l *live) keep(ctx context.Context, w *watch, s search) {
 
 // publish makes rows the latest of w, where they differ from those before.
 func (l *live) publish(w *watch, s search, before, rows []row) error {
-	latest, _ := w.look()
+	latest, _, _ := w.look()
 	next := &snapshot{id: fingerprint(rows)}
 	if latest != nil {
 		if latest.id == next.id {
@@ -211,18 +214,37 @@ func (l *live) publish(w *watch, s search, before, rows []row) error {
 			return err
 		}
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.latest = next
-	close(w.changed)
-	w.changed = make(chan struct{})
+	w.set(next, nil)
 	return nil
 }
 
-func (w *watch) look() (latest *snapshot, changed <-chan struct{}) {
+func (w *watch) set(latest *snapshot, failed error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.latest, w.changed
+	w.latest, w.failed = latest, failed
+	close(w.changed)
+	w.changed = make(chan struct{})
+}
+
+func (w *watch) look() (latest *snapshot, changed <-chan struct{}, failed error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.latest, w.changed, w.failed
+}
+
+// await returns when the list was read, or why it cannot be.
+func (w *watch) await(ctx context.Context) error {
+	for {
+		latest, changed, err := w.look()
+		if latest != nil || err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-changed:
+		}
+	}
 }
 
 // since returns the event that takes a browser from what it shows to s.

@@ -2,8 +2,10 @@ package page_test
 
 import (
 	"bufio"
+	"fmt"
 	"html"
 	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
@@ -39,7 +41,7 @@ func (f *fixture) stream(path, lastID string) <-chan event {
 	if err != nil {
 		f.Fatal(err)
 	}
-	if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "text/event-stream" {
+	if resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != "text/event-stream" {
 		f.Fatalf("GET %s = %d, %v", path, resp.StatusCode, resp.Header)
 	}
 	events := make(chan event, 100)
@@ -90,11 +92,8 @@ func TestTheListFollowsWhatHappens(t *testing.T) {
 	one := f.receive(call("rec-1"))
 	events := f.listen("/recordings", "")
 	f.receive(call("rec-2"))
-	next(t, events) // the list as it was first read: with or without that one before it
-
-	f.receive(call("rec-3"))
 	e := next(t, events)
-	if e.name != "new" || !strings.Contains(e.data, `<li class="row" id="recording-3">`) || strings.Contains(e.data, "recording-2") {
+	if e.name != "new" || !strings.Contains(e.data, `<li class="row" id="recording-2">`) || strings.Contains(e.data, "recording-1") {
 		t.Errorf("after a callback came %+v, want its row alone, to be put first", e)
 	}
 	f.finish(one.Deliveries[0], store.Dead, "550 no")
@@ -114,7 +113,7 @@ func TestASearchIsLiveToo(t *testing.T) {
 	if e := next(t, events); e.name != "all" || !strings.Contains(e.data, "recording-1") || strings.Contains(e.data, "recording-2") {
 		t.Errorf("after the first one was dead came %+v, want the list", e)
 	}
-	if err := f.service.Retry(t.Context(), one.Deliveries[0].ID, "kim"); err != nil {
+	if err := f.Retry(t.Context(), one.Deliveries[0].ID, "kim"); err != nil {
 		t.Fatal(err)
 	}
 	if e := next(t, events); e.name != "all" || !strings.Contains(e.data, "Nothing is found") {
@@ -157,4 +156,51 @@ func TestStreamsAreBounded(t *testing.T) {
 	}
 	f.must(f.get("/live/recordings"), 503, "too many people")
 	f.must(f.get("/recordings"), 200)
+}
+
+func TestAStreamOutlivesTheTimeForARequest(t *testing.T) {
+	f := newFixture(t)
+	impatient := httptest.NewUnstartedServer(f.handler)
+	impatient.Config.ReadTimeout, impatient.Config.WriteTimeout = 200*time.Millisecond, 200*time.Millisecond
+	impatient.Start()
+	defer impatient.Close()
+	defer f.page.Close()
+	f.url = impatient.URL
+	events := f.listen("/recordings", "")
+	for begin, n := time.Now(), 0; time.Since(begin) < time.Second; n++ {
+		f.receive(call(fmt.Sprintf("rec-%d", n)))
+		next(t, events)
+	}
+}
+
+func TestStreamsEndWithTheService(t *testing.T) {
+	f := newFixture(t)
+	events := f.listen("/recordings", "")
+	f.page.Close()
+	select {
+	case e, ok := <-events:
+		if ok {
+			t.Errorf("after the end came %+v", e)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("the stream goes on after the end")
+	}
+	f.must(f.get("/live/recordings"), 503)
+}
+
+func TestAStreamEndsWhereTheStoreIsAway(t *testing.T) {
+	f := newFixture(t)
+	events := f.listen("/recordings", "")
+	if err := f.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case e, ok := <-events:
+		if ok {
+			t.Errorf("from a store that is away came %+v", e)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("the page is told that it is live, and it is not")
+	}
+	f.must(f.get("/live/recordings"), 503, "The store does not answer")
 }

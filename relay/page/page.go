@@ -83,7 +83,7 @@ func New(service Service, s *store.Store, log *slog.Logger) (*Page, error) {
 	if p.pages, err = loadTemplates(p.assets.url); err != nil {
 		return nil, err
 	}
-	p.live = newLive(p.rows, p.pages["recordings"], log)
+	p.live = newLive(p.rows, p.pages["recordings"])
 	p.routes = httprouter.New()
 	p.routes.RedirectTrailingSlash, p.routes.RedirectFixedPath = false, false
 	p.routes.NotFound = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.refuse(w, r, errNoPage) })

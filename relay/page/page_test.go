@@ -29,7 +29,9 @@ import (
 type fixture struct {
 	*service
 	*testing.T
-	url string
+	page    *page.Page
+	handler http.Handler // of the page, for kim
+	url     string
 }
 
 // service is a service that does to its store what the real one does.
@@ -146,13 +148,14 @@ func newFixture(t *testing.T) *fixture {
 	f := &fixture{T: t, service: &service{store: s, channels: []deliver.Status{
 		{Channel: "email", Since: now.Add(-time.Hour)}, {Channel: "sms", Since: now.Add(-time.Hour)}}}}
 	f.follow(newPlan(t))
-	p, err := page.New(f.service, s, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	f.page, err = page.New(f.service, s, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.Serve(w, r, "kim") }))
+	f.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { f.page.Serve(w, r, "kim") })
+	server := httptest.NewServer(f.handler)
 	t.Cleanup(server.Close)
-	t.Cleanup(p.Close) // before the server, which waits for streams
+	t.Cleanup(f.page.Close) // before the server, which waits for streams
 	f.url = server.URL
 	return f
 }

@@ -27,7 +27,7 @@ type recording struct {
 	Host      string          // of Link
 	Query     []pair
 	Fields    []pair
-	Callbacks []told
+	Callbacks []told // that one first
 	Timeline  []moment
 }
 
@@ -54,6 +54,11 @@ type delivery struct {
 	Operations []store.Operation
 }
 
+// Playable reports whether there is something to hear.
+func (r *recording) Playable() bool {
+	return r.Link != "" && r.Asked.RecordingStatus != "absent" && r.Asked.RecordingStatus != "failed"
+}
+
 func (d *delivery) CanRetry() bool {
 	return d.Text != "" && d.To != "" && d.State.Retryable()
 }
@@ -69,31 +74,43 @@ func (p *Page) recording(w http.ResponseWriter, r *http.Request, params httprout
 	if err != nil {
 		return err
 	}
-	callbacks, err := p.store.Recording(r.Context(), id)
+	callbacks, err := p.callbacks(r.Context(), id)
 	if err != nil {
 		return err
 	}
-	var page recording
-	page.Link, page.Host = webLink(audioURL(callbacks, id))
+	page := recording{Asked: callbacks[0]}
+	page.Link, page.Host = webLink(audioURL(callbacks))
+	page.Query, page.Fields = pairs(page.Asked.Query), pairs(page.Asked.Fields)
 	channels := make(map[string]*deliver.Status)
 	for _, s := range p.service.Status() {
 		channels[s.Channel] = &s
 	}
-	for i := range callbacks {
-		if callbacks[i].ID == id {
-			page.Asked = callbacks[i]
-		}
-		told, err := p.told(r.Context(), callbacks[i], channels)
+	for _, cb := range callbacks {
+		told, err := p.told(r.Context(), cb, channels)
 		if err != nil {
 			return err
 		}
 		page.Callbacks = append(page.Callbacks, told)
 		page.Timeline = append(page.Timeline, told.timeline()...)
 	}
-	slices.SortStableFunc(page.Timeline, func(a, b moment) int { return a.At.Compare(b.At) })
-	page.Query, page.Fields = pairs(page.Asked.Query), pairs(page.Asked.Fields)
-	p.show(w, r, http.StatusOK, "recording", "Recording "+page.Asked.RecordingSid, page)
+	page.Timeline = inOrder(page.Timeline)
+	p.show(w, r, http.StatusOK, "recording", "Recording "+page.Asked.RecordingSid, &page)
 	return nil
+}
+
+// callbacks returns the callbacks of a recording: that with the id first, and
+// then the newest.
+func (p *Page) callbacks(ctx context.Context, id int64) ([]store.Recording, error) {
+	all, err := p.store.Recording(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	slices.Reverse(all)
+	asked := slices.IndexFunc(all, func(rec store.Recording) bool { return rec.ID == id })
+	first := all[asked]
+	copy(all[1:asked+1], all[:asked])
+	all[0] = first
+	return all, nil
 }
 
 // told gathers what became of one callback.
@@ -148,26 +165,23 @@ func (p *Page) playAudio(w http.ResponseWriter, r *http.Request, params httprout
 	if err != nil {
 		return err
 	}
-	callbacks, err := p.store.Recording(r.Context(), id)
+	callbacks, err := p.callbacks(r.Context(), id)
 	if err != nil {
 		return err
 	}
-	p.service.ServeAudio(w, r, audioURL(callbacks, id))
+	p.service.ServeAudio(w, r, audioURL(callbacks))
 	return nil
 }
 
-// audioURL is where the recording is: as the callback with that id says, or else
-// another one, since the one that says that it began says no more.
-func audioURL(callbacks []store.Recording, id int64) (where string) {
-	for i := range callbacks {
-		if cb := &callbacks[i]; cb.RecordingUrl != "" {
-			where = cb.RecordingUrl
-			if cb.ID == id {
-				break
-			}
+// audioURL is where the recording is: as the first of its callbacks says that
+// says so. The one that tells that it began does not.
+func audioURL(callbacks []store.Recording) string {
+	for _, cb := range callbacks {
+		if cb.RecordingUrl != "" {
+			return cb.RecordingUrl
 		}
 	}
-	return where
+	return ""
 }
 
 // readID reads the id in a path.

@@ -1,17 +1,21 @@
 package page
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/julienschmidt/httprouter"
 
+	"ringpost/relay/rules"
 	"ringpost/relay/store"
 )
 
@@ -81,7 +85,7 @@ func newList(s search, rows []row) list {
 
 // rows looks for what s asks for.
 func (p *Page) rows(ctx context.Context, s search) ([]row, error) {
-	found, err := p.store.Search(ctx, s.store())
+	found, err := p.find(ctx, s)
 	if err != nil {
 		return nil, err
 	}
@@ -92,6 +96,40 @@ func (p *Page) rows(ctx context.Context, s search) ([]row, error) {
 		}
 	}
 	return rows, nil
+}
+
+// find returns the recordings that s asks for. The rows call people by the names
+// of contacts, so a contact's name finds its addresses, too.
+func (p *Page) find(ctx context.Context, s search) ([]store.Recording, error) {
+	found, err := p.store.Search(ctx, s.store())
+	if err != nil {
+		return nil, err
+	}
+	contact := p.contact(s.Text)
+	for _, address := range []string{contact.Email, contact.Phone} {
+		if address == "" {
+			continue
+		}
+		s.Text = address
+		more, err := p.store.Search(ctx, s.store())
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, more...)
+	}
+	slices.SortFunc(found, func(a, b store.Recording) int { return cmp.Compare(b.ID, a.ID) })
+	found = slices.CompactFunc(found, func(a, b store.Recording) bool { return a.ID == b.ID })
+	return found[:min(len(found), pageSize)], nil
+}
+
+// contact returns the contact of that name in the configuration in force.
+func (p *Page) contact(name string) rules.Contact {
+	for known, contact := range p.service.Plan().Rules.Definition().Book.Contacts {
+		if strings.EqualFold(known, name) {
+			return contact
+		}
+	}
+	return rules.Contact{}
 }
 
 func (p *Page) row(ctx context.Context, rec *store.Recording) (row, error) {

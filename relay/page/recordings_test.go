@@ -52,9 +52,9 @@ func TestARowSaysThatNobodyIsTold(t *testing.T) {
 func TestARowTellsTheRulesOfItsTime(t *testing.T) {
 	f := newFixture(t)
 	f.receive(call("rec-1"))
-	changed := f.plan.Rules.Definition().Rules[:1:1]
-	changed[0].Name = "renamed since"
-	f.follow(newPlan(t, changed...))
+	changed := f.plan.Rules.Definition().Rules[0]
+	changed.Name = "renamed since"
+	f.follow(newPlan(t, changed))
 	f.receive(call("rec-2"))
 	body := f.get("/recordings").body
 	if row := rowOf(t, body, 1); !strings.Contains(row, "managers get every finished recording") {
@@ -100,6 +100,8 @@ func TestASearchIsALinkAndFindsWhatItSays(t *testing.T) {
 		"q=%2B155501000":        "[2 1]",
 		"q=%2B15550100002":      "[2]",
 		"q=nobody":              "[]",
+		"q=Bob":                 "[2]", // a contact with a phone
+		"q=alice":               "[2 1]",
 		"state=dead":            "[1]",
 		"state=cancelled":       "[]",
 		"q=alice&state=dead":    "[1]",

@@ -2,6 +2,7 @@ package page_test
 
 import (
 	"net/url"
+	"slices"
 	"testing"
 	"time"
 
@@ -11,7 +12,7 @@ import (
 
 func TestRulesAreInWordsWithHowOftenTheyMatched(t *testing.T) {
 	f := newFixture(t)
-	list := f.plan.Rules.Definition().Rules
+	list := slices.Clone(f.plan.Rules.Definition().Rules)
 	off := false
 	list = append(list,
 		rules.Rule{Name: "tried out", Line: 50, All: true, Shadow: true, Send: list[0].Send},

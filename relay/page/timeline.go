@@ -1,9 +1,11 @@
 package page
 
 import (
+	"slices"
 	"strings"
 	"time"
 
+	"ringpost/relay/render"
 	"ringpost/relay/store"
 )
 
@@ -13,6 +15,21 @@ type moment struct {
 	Tone  string // good, bad, warn, or empty
 	Title string
 	Said  string // in more detail, such as a server's words
+}
+
+// inOrder sorts what happened by when it did. What happened to several deliveries
+// at once, such as a pause of their channel, is told once.
+func inOrder(all []moment) []moment {
+	told := make(map[moment]bool, len(all))
+	all = slices.DeleteFunc(all, func(m moment) bool {
+		if told[m] {
+			return true
+		}
+		told[m] = true
+		return false
+	})
+	slices.SortStableFunc(all, func(a, b moment) int { return a.At.Compare(b.At) })
+	return all
 }
 
 // timeline is what happened to the callback, in no order yet.
@@ -59,8 +76,8 @@ func (d *delivery) timeline() (all []moment) {
 		switch {
 		case a.Err == "":
 			m.Title, m.Tone = to+" was accepted by the provider", "good"
-			if d.ProviderID != "" && last {
-				m.Said = "Its name there is " + d.ProviderID + "."
+			if last {
+				m.Said = d.answered()
 			}
 		case last && d.State == store.Dead:
 			m.Title, m.Tone = to+" failed for good", "bad"
@@ -76,16 +93,34 @@ func (d *delivery) timeline() (all []moment) {
 		all = append(all, moment{At: d.CreatedAt, Tone: "bad", Title: to + " cannot be sent", Said: d.LastError})
 	}
 	for _, o := range d.Operations {
-		all = append(all, moment{At: o.At, Title: to + " was " + o.What + " by " + o.By})
+		title := to + " was " + o.What + " by " + o.By
+		if strings.HasSuffix(o.What, " the channel") {
+			title = o.By + " " + o.What + " " + d.Channel
+		}
+		all = append(all, moment{At: o.At, Title: title})
 	}
 	return all
 }
 
+// answered is what the provider said when it accepted the delivery.
+func (d *delivery) answered() string {
+	switch {
+	case d.ProviderID == "":
+		return ""
+	case d.Kind == render.Email:
+		return "The mail server said: " + d.ProviderID
+	}
+	return "Its id at the provider is " + d.ProviderID
+}
+
 // name is what a timeline calls the delivery.
 func (d *delivery) name() string {
-	kind := map[string]string{"email": "The email", "sms": "The SMS"}[d.Kind]
-	if kind == "" {
-		kind = "The message"
+	kind := "The message"
+	switch d.Kind {
+	case render.Email:
+		kind = "The email"
+	case render.SMS:
+		kind = "The SMS"
 	}
 	if d.Who == "" {
 		return kind

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,7 +12,7 @@ import (
 
 	"ringpost/relay/callback"
 	"ringpost/relay/route"
-	"ringpost/relay/store"
+	"ringpost/relay/rules"
 )
 
 // trial is a callback that somebody makes up to see what the rules would do, and
@@ -29,23 +28,22 @@ type trial struct {
 
 func newTrial() trial {
 	return trial{Status: "completed", Source: "DialVerb", Duration: "94", Statuses: callback.Statuses,
-		Sources: []string{"DialVerb", "Conference", "RecordVerb", "OutboundAPI", "Trunking", "StartCallRecordingAPI", "StartConferenceRecordingAPI"}}
+		Sources: rules.Sources}
 }
 
-// tryFrom shows the form with what a stored callback held, and what the rules of
+// tryStored shows the form with what a stored callback held, and what the rules of
 // today make of it.
 func (p *Page) tryStored(w http.ResponseWriter, r *http.Request, params httprouter.Params) error {
 	id, err := readID(params)
 	if err != nil {
 		return err
 	}
-	callbacks, err := p.store.Recording(r.Context(), id)
+	callbacks, err := p.callbacks(r.Context(), id)
 	if err != nil {
 		return err
 	}
-	i := slices.IndexFunc(callbacks, func(rec store.Recording) bool { return rec.ID == id })
 	t := newTrial()
-	t.hold(callbacks[i].Callback)
+	t.hold(callbacks[0].Callback)
 	t.run(p.service.Plan())
 	return p.showTrial(w, r, t)
 }

@@ -100,11 +100,11 @@ func zone(now time.Time) string {
 // while the page stays open.
 func ago(t, now time.Time) string {
 	d := now.Sub(t)
-	if d < 0 {
-		return "in " + span(-d)
-	}
-	if d < 10*time.Second {
+	switch {
+	case d.Abs() < 10*time.Second: // the database's clock may be another
 		return "just now"
+	case d < 0:
+		return "in " + span(-d)
 	}
 	return span(d) + " ago"
 }

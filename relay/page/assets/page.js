@@ -16,7 +16,7 @@
     var now = Date.now() + skew;
     document.querySelectorAll('time[data-ago]').forEach(function (t) {
       var s = (now - Date.parse(t.dateTime)) / 1000;
-      var text = s < 0 ? 'in ' + span(-s) : s < 10 ? 'just now' : span(s) + ' ago';
+      var text = Math.abs(s) < 10 ? 'just now' : s < 0 ? 'in ' + span(-s) : span(s) + ' ago';
       if (t.textContent !== text) t.textContent = text;
     });
   }
