@@ -23,12 +23,13 @@ type faults struct {
 	mu       sync.Mutex
 	host     string // the only one that may be asked
 	found    []string
-	requests map[network.RequestID]string // method and path of those under way
+	requests map[network.RequestID]string // method and path of those to the host
+	foreign  map[network.RequestID]string // URLs elsewhere
 	expected []*regexp.Regexp
 }
 
 func newFaults(host string) *faults {
-	return &faults{host: host, requests: make(map[network.RequestID]string)}
+	return &faults{host: host, requests: make(map[network.RequestID]string), foreign: make(map[network.RequestID]string)}
 }
 
 // watch is called with every event of the tab.
@@ -64,12 +65,17 @@ func (f *faults) watchNetwork(event any) {
 	case *network.EventRequestWillBeSent:
 		f.begin(e.RequestID, e.Request)
 	case *network.EventResponseReceived:
-		if e.Response.Status >= http.StatusBadRequest {
-			f.add("%s is answered with %d", f.request(e.RequestID), e.Response.Status)
+		if request := f.request(e.RequestID); e.Response.Status >= http.StatusBadRequest {
+			f.add("%s is answered with %d", request, e.Response.Status)
 		}
 	case *network.EventLoadingFailed:
-		if !e.Canceled { // as the browser does by itself when a page is left, or a player has enough
-			f.add("%s failed: %s", f.request(e.RequestID), e.ErrorText)
+		if e.BlockedReason == network.BlockedReasonCsp {
+			return // which was no request, and is told as a violation
+		}
+		// The browser ends requests by itself when a page is left, or a player has
+		// enough.
+		if request := f.request(e.RequestID); !e.Canceled {
+			f.add("%s failed: %s", request, e.ErrorText)
 		}
 	case *network.EventWebSocketCreated:
 		f.add("a web socket to %s is asked for", e.URL)
@@ -81,19 +87,25 @@ func (f *faults) begin(id network.RequestID, r *network.Request) {
 	if err == nil && (u.Scheme == "data" || u.Scheme == "blob" || u.Scheme == "about") {
 		return // which is no request
 	}
-	if err != nil || u.Host != f.host || u.Scheme != "http" {
-		f.add("another host is asked: %s", r.URL)
-		return
-	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if err != nil || u.Host != f.host || u.Scheme != "http" {
+		f.foreign[id] = r.URL
+		return
+	}
 	f.requests[id] = r.Method + " " + u.RequestURI()
 }
 
+// request names a request that was made.
 func (f *faults) request(id network.RequestID) string {
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.requests[id]
+	foreign, name := f.foreign[id], f.requests[id]
+	f.mu.Unlock()
+	if foreign != "" {
+		f.add("another host is asked: %s", foreign)
+		return foreign
+	}
+	return name
 }
 
 func (f *faults) add(format string, args ...any) {

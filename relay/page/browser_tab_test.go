@@ -150,6 +150,12 @@ func (b *tab) open(path string) {
 	b.do("open "+path, func(ctx context.Context) error { return chromedp.Do(ctx, chromedp.Navigate(b.url+path)) })
 }
 
+// leave goes to an empty page, so that the server may go away.
+func (b *tab) leave() {
+	b.Helper()
+	b.do("leave", func(ctx context.Context) error { return chromedp.Do(ctx, chromedp.Navigate("about:blank")) })
+}
+
 // at returns the path and query of the page.
 func (b *tab) at() string { return js[string](b, "location.pathname + location.search") }
 
