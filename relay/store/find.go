@@ -14,11 +14,13 @@ import (
 const (
 	// maxRecipients is how many recipients a search by their beginning looks at.
 	maxRecipients = 32
-	// fewDeliveries is how many deliveries may be in a state for a search for one of
-	// its recipients to look at them all.
-	fewDeliveries = 20_000
-	// walkStep is how many deliveries are read at once.
-	walkStep = 256
+	// manyToOne is how many deliveries to its recipients make a search in a state
+	// look at those in the state instead, unless these are manyInState.
+	manyToOne   = 5000
+	manyInState = 20_000
+	// walkMore is how many more deliveries are read at once than callbacks are
+	// looked for, since a callback may have some.
+	walkMore = 16
 	// bucketStep is in how many of the buckets of callbacks_call a call is looked
 	// for at once.
 	bucketStep = 64
@@ -114,74 +116,82 @@ func (s *Store) byCall(ctx context.Context, p span, q Search) (found []int64, er
 }
 
 // byRecipient looks for recipients that begin as q.Text says, in its capitals or
-// in none. Where few deliveries are in the state that is looked for, these are
-// looked at; else those of each recipient.
+// in none.
 func (s *Store) byRecipient(ctx context.Context, p span, q Search) (found []int64, err error) {
-	few, err := s.few(ctx, q.State)
-	if err != nil {
-		return nil, err
-	}
 	for _, beginning := range slices.Compact([]string{q.Text, strings.ToLower(q.Text)}) {
-		var ids []int64
-		if few {
-			var w where
-			w.is("d.state", string(q.State))
-			w.and("d.recipient >= ? AND d.recipient < ?", beginning, beginning+string(utf8.MaxRune))
-			ids, err = s.withDelivery(ctx, p, "deliveries_state", w, q.Limit)
-		} else {
-			ids, err = s.byRecipients(ctx, p, q, beginning)
+		recipients, err := s.recipients(ctx, beginning)
+		if err != nil {
+			return nil, fmt.Errorf("look for recipients: %w", err)
 		}
+		if len(recipients) == 0 {
+			continue
+		}
+		byState, err := s.fewInState(ctx, q.State, recipients)
 		if err != nil {
 			return nil, err
 		}
-		found = append(found, ids...)
+		if byState {
+			var w where
+			w.is("d.state", string(q.State))
+			w.and("d.recipient >= ? AND d.recipient <= ?", recipients[0], recipients[len(recipients)-1])
+			ids, err := s.withDelivery(ctx, p, "deliveries_state", w, q.Limit)
+			if err != nil {
+				return nil, err
+			}
+			found = append(found, ids...)
+			continue
+		}
+		for _, to := range recipients {
+			var w where
+			w.is("d.recipient", to)
+			w.is("d.state", string(q.State))
+			ids, err := s.withDelivery(ctx, p, "deliveries_recipient", w, q.Limit)
+			if err != nil {
+				return nil, err
+			}
+			found = append(found, ids...)
+		}
 	}
 	return found, nil
 }
 
-// few reports whether there are few deliveries in that state; of no state in
-// particular there are many.
-func (s *Store) few(ctx context.Context, state State) (bool, error) {
-	if state == "" {
-		return false, nil
-	}
-	n, err := read(ctx, s, scanID, `
-		SELECT count(*) FROM (SELECT 1 FROM deliveries `+s.engine.hint("deliveries_state")+` WHERE state = ? LIMIT ?) AS counted`,
-		string(state), fewDeliveries)
-	if err != nil {
-		return false, fmt.Errorf("count what is %s: %w", state, err)
-	}
-	return n[0] < fewDeliveries, nil
-}
-
-func (s *Store) byRecipients(ctx context.Context, p span, q Search, beginning string) (found []int64, err error) {
-	// From one recipient to the next is a step in the index, however many
-	// deliveries they have.
+// recipients returns the first recipients that begin so, in their order. From one
+// to the next is a step in the index, however many deliveries they have.
+func (s *Store) recipients(ctx context.Context, beginning string) ([]string, error) {
 	from := `FROM deliveries ` + s.engine.hint("deliveries_recipient")
-	recipients, err := read(ctx, s, func(rows *sql.Rows) (to sql.NullString, err error) { return to, rows.Scan(&to) }, `
+	found, err := read(ctx, s, func(rows *sql.Rows) (to sql.NullString, err error) { return to, rows.Scan(&to) }, `
 		WITH RECURSIVE step (recipient, n) AS (
 			SELECT (SELECT min(recipient) `+from+` WHERE recipient >= ?), 1
 			UNION ALL
 			SELECT (SELECT min(recipient) `+from+` WHERE recipient > step.recipient), n + 1
 			FROM step WHERE n < ? AND recipient < ?)
-		SELECT recipient FROM step`, beginning, maxRecipients, beginning+string(utf8.MaxRune))
+		SELECT recipient FROM step ORDER BY n`, beginning, maxRecipients, beginning+string(utf8.MaxRune))
+	var recipients []string
+	for _, to := range found {
+		if to.Valid && strings.HasPrefix(to.String, beginning) {
+			recipients = append(recipients, to.String)
+		}
+	}
+	return recipients, err
+}
+
+// fewInState reports whether it is better to look at all deliveries in a state
+// than at those of recipients that stand one after the other: there are few of
+// the first, and many of the second.
+func (s *Store) fewInState(ctx context.Context, state State, recipients []string) (bool, error) {
+	if state == "" {
+		return false, nil
+	}
+	counted, err := read(ctx, s, func(rows *sql.Rows) (n [2]int, err error) { return n, rows.Scan(&n[0], &n[1]) }, `
+		SELECT (SELECT count(*) FROM (SELECT 1 FROM deliveries `+s.engine.hint("deliveries_state")+`
+				WHERE state = ? LIMIT ?) AS a),
+			(SELECT count(*) FROM (SELECT 1 FROM deliveries `+s.engine.hint("deliveries_recipient")+`
+				WHERE recipient >= ? AND recipient <= ? LIMIT ?) AS b)`,
+		string(state), manyInState, recipients[0], recipients[len(recipients)-1], manyToOne)
 	if err != nil {
-		return nil, fmt.Errorf("look for recipients: %w", err)
+		return false, fmt.Errorf("count what is %s: %w", state, err)
 	}
-	for _, to := range recipients {
-		if !to.Valid || !strings.HasPrefix(to.String, beginning) {
-			continue
-		}
-		var w where
-		w.is("d.recipient", to.String)
-		w.is("d.state", string(q.State))
-		ids, err := s.withDelivery(ctx, p, "deliveries_recipient", w, q.Limit)
-		if err != nil {
-			return nil, err
-		}
-		found = append(found, ids...)
-	}
-	return found, nil
+	return counted[0][0] < manyInState && counted[0][1] == manyToOne, nil
 }
 
 // withDelivery returns the newest callbacks of the span, at most n, that have a
@@ -189,24 +199,25 @@ func (s *Store) byRecipients(ctx context.Context, p span, q Search, beginning st
 // in which deliveries stand by their ids; those that were sent on, which are few,
 // are looked at by themselves.
 func (s *Store) withDelivery(ctx context.Context, p span, index string, conditions where, n int) ([]int64, error) {
-	conditions.span(p)
+	join := conditions.ofSpan(p)
 	found, err := read(ctx, s, scanID, `
-		SELECT s.callback_id FROM sent_on s CROSS JOIN deliveries d CROSS JOIN callbacks c
-		`+conditions.clause()+` AND d.id = s.delivery_id AND c.id = s.callback_id AND s.callback_id < ? AND s.callback_id >= ?
+		SELECT s.callback_id FROM sent_on s CROSS JOIN deliveries d `+join+`
+		`+conditions.clause()+` AND d.id = s.delivery_id AND s.callback_id < ? AND s.callback_id >= ?
 		GROUP BY s.callback_id ORDER BY s.callback_id DESC LIMIT ?`, append(conditions.args, p.high, p.low, n)...)
 	if err != nil {
 		return nil, fmt.Errorf("look at what was sent on: %w", err)
 	}
 	type row struct{ delivery, callback int64 }
 	query := `
-		SELECT d.id, d.callback_id FROM deliveries d ` + s.engine.hint(index) + ` CROSS JOIN callbacks c
-		` + conditions.clause() + ` AND c.id = d.callback_id AND d.id >= ? AND d.id < ?
+		SELECT d.id, d.callback_id FROM deliveries d ` + s.engine.hint(index) + ` ` + join + `
+		` + conditions.clause() + ` AND d.id >= ? AND d.id < ?
 			AND NOT EXISTS (SELECT 1 FROM sent_on s WHERE s.callback_id = d.callback_id AND s.delivery_id = d.id)
 		ORDER BY d.id DESC LIMIT ?`
+	stride := n + walkMore + int(s.engine.disorder())
 	for last := p.highDelivery; ; {
 		step, err := read(ctx, s, func(rows *sql.Rows) (r row, err error) {
 			return r, rows.Scan(&r.delivery, &r.callback)
-		}, query, append(conditions.args, p.lowDelivery, last, walkStep)...)
+		}, query, append(conditions.args, p.lowDelivery, last, stride)...)
 		if err != nil {
 			return nil, err
 		}
@@ -214,7 +225,7 @@ func (s *Store) withDelivery(ctx context.Context, p span, index string, conditio
 			found = append(found, r.callback)
 		}
 		found = newestOf(found, len(found))
-		if len(step) < walkStep {
+		if len(step) < stride {
 			return found[:min(n, len(found))], nil
 		}
 		// What follows is of older callbacks, but for so much.
@@ -290,4 +301,18 @@ func (w *where) span(p span) {
 	if p.until != 0 {
 		w.and("c.received_at < ?", p.until)
 	}
+}
+
+// ofSpan adds the conditions that the callback of a delivery d is in the span,
+// and returns what must be joined for that.
+func (w *where) ofSpan(p span) (join string) {
+	if p.since != 0 || p.until != 0 {
+		w.span(p)
+		w.and("c.id = d.callback_id")
+		return "CROSS JOIN callbacks c"
+	}
+	if p.high < math.MaxInt64 {
+		w.and("d.callback_id < ?", p.high)
+	}
+	return ""
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"ringpost/relay/store"
+	"ringpost/relay/store/storetest"
 )
 
 var long = flag.Bool("long", false, "measure a store of 1,000,000 deliveries")
@@ -19,7 +20,8 @@ var long = flag.Bool("long", false, "measure a store of 1,000,000 deliveries")
 const million = `
 	BEGIN;
 	WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500000)
-	INSERT INTO callbacks
+	INSERT INTO callbacks (id, account_sid, recording_sid, recording_status, call_sid, recording_url, recording_duration,
+		recording_source, recording_channels, fields, query, received_at, routed_at)
 	SELECT i, 'AC1', printf('RE%08x', i * 2654435761 % 4294967296), 'completed', 'CA' || i, 'https://example.com/' || i,
 		42, 'DialVerb', '2', '', '', :now - (500000 - i) * 1000000, :now - (500000 - i) * 1000000
 	FROM n;
@@ -28,7 +30,8 @@ const million = `
 		created_at, next_attempt_at, give_up_at, finished_at)
 	SELECT i, (i + 1) / 2, 'managers get every finished recording',
 		CASE WHEN i <= 5 THEN 'rare' WHEN i % 20 = 0 THEN 'sms' ELSE 'email' END,
-		'email', printf('r%d@example.com', i * 2654435761 % 5000), 'Recording of a call',
+		'email', CASE i % 2 WHEN 0 THEN 'manager@example.com' ELSE printf('r%d@example.com', i * 2654435761 % 5000) END,
+		'Recording of a call',
 		STATE, :now - (1000000 - i) * 500000, :now - (1000000 - i) * 500000, :now + 3600000000,
 		CASE WHEN STATE IN ('queued', 'retrying') THEN NULL ELSE :now END
 	FROM n;
@@ -64,6 +67,7 @@ func TestAMillionDeliveriesAreQuickToUse(t *testing.T) {
 			s := openFile(t, file)
 			measureClaims(t, s)
 			measureQueries(t, s)
+			measureSearches(t, s)
 			timed(t, 0, "Recover", func() (any, error) { return s.Recover(t.Context(), nil) })
 			timed(t, 0, "Expire", func() (any, error) { return s.Expire(t.Context(), "email", "given up") })
 			timed(t, 0, "Remove of 10,000 callbacks", func() (any, error) {
@@ -71,6 +75,38 @@ func TestAMillionDeliveriesAreQuickToUse(t *testing.T) {
 			})
 		})
 	}
+}
+
+// millionInPostgres is much the same in PostgreSQL's words, but for the texts.
+const millionInPostgres = `
+	INSERT INTO callbacks (id, account_sid, recording_sid, recording_status, call_sid, recording_url, recording_duration,
+		recording_source, recording_channels, fields, query, received_at, routed_at)
+	SELECT i, 'AC1', 'RE' || lpad(to_hex(i * 2654435761 % 4294967296), 8, '0'), 'completed', 'CA' || i, 'https://example.com/' || i,
+		42, 'DialVerb', '2', '', '', NOW - (500000 - i) * 1000000, NOW - (500000 - i) * 1000000
+	FROM generate_series(1, 500000::bigint) i;
+	INSERT INTO deliveries (id, callback_id, rule, channel, kind, recipient, subject, state,
+		created_at, next_attempt_at, give_up_at, finished_at)
+	SELECT i, (i + 1) / 2, 'managers get every finished recording',
+		CASE WHEN i <= 5 THEN 'rare' WHEN i % 20 = 0 THEN 'sms' ELSE 'email' END,
+		'email', CASE i % 2 WHEN 0 THEN 'manager@example.com' ELSE 'r' || i * 2654435761 % 5000 || '@example.com' END,
+		'Recording of a call', STATE, NOW - (1000000 - i) * 500000, NOW - (1000000 - i) * 500000, NOW + 3600000000,
+		CASE WHEN STATE IN ('queued', 'retrying') THEN NULL ELSE NOW END
+	FROM generate_series(1, 1000000::bigint) i;
+	INSERT INTO messages SELECT id, 'x', '' FROM deliveries;
+	ANALYZE callbacks, deliveries, messages;`
+
+func TestAMillionDeliveriesInPostgreSQLAreQuickToSearch(t *testing.T) {
+	if !*long {
+		t.Skip("takes a minute: only with -long")
+	}
+	url := storetest.Postgres(t)
+	s := openAt(t, url)
+	const states = `CASE WHEN i > 999000 THEN 'queued' WHEN i % 100 = 0 THEN 'dead' WHEN i < 10 THEN 'unknown' ELSE 'delivered' END`
+	fill := strings.NewReplacer("STATE", states, "NOW", fmt.Sprint(time.Now().UnixMicro())).Replace(millionInPostgres)
+	if _, err := storetest.Connect(t, url).Exec(t.Context(), fill); err != nil {
+		t.Fatal(err)
+	}
+	measureSearches(t, s)
 }
 
 func measureClaims(t *testing.T, s *store.Store) {
@@ -112,6 +148,44 @@ func measureQueries(t *testing.T, s *store.Store) {
 		timed(t, limit, fmt.Sprintf("Callbacks(%+v)", f), func() (any, error) {
 			found, err := s.Callbacks(ctx, f)
 			return len(found), err
+		})
+	}
+}
+
+// measureSearches looks for what is there often, seldom and never. What costs more
+// is a recipient of very many that has none in a state of very many.
+func measureSearches(t *testing.T, s *store.Store) {
+	const limit = 50 * time.Millisecond
+	ago := func(hours time.Duration) time.Time { return time.Now().Add(-hours * time.Hour) }
+	searches := []store.Search{
+		{}, {Before: 250_000}, {Since: ago(1)}, {Until: ago(100)}, {Since: ago(101), Until: ago(100)}, {Since: ago(-1)}, {Until: ago(10_000)},
+		{Text: "RE9e3779b1"}, {Text: "CA77"}, {Text: "CA499999"}, {Text: "none"}, {Text: "r"}, {Text: "r17@"}, {Text: "manager"},
+		{Text: "manager", Before: 250_000}, {Text: "manager", Since: ago(1)}, {Text: "manager", Until: ago(100)},
+		{Text: "r17@", Since: ago(-1)}, {Text: "r17@", Before: 100},
+	}
+	for _, state := range store.States {
+		searches = append(searches, store.Search{State: state}, store.Search{State: state, Before: 250_000},
+			store.Search{State: state, Since: ago(101), Until: ago(100)}, store.Search{State: state, Text: "r17@"},
+			store.Search{State: state, Text: "CA77"})
+		if state != store.Retrying {
+			searches = append(searches, store.Search{State: state, Text: "manager"})
+		}
+	}
+	for _, q := range searches {
+		q.Limit = 50
+		timed(t, limit, fmt.Sprintf("Search(%q %s %v %v %d)", q.Text, q.State, q.Since, q.Until, q.Before), func() (any, error) {
+			found, err := s.Search(t.Context(), q)
+			return len(found), err
+		})
+	}
+	timed(t, limit, "Recording", func() (any, error) {
+		found, err := s.Recording(t.Context(), 77)
+		return len(found), err
+	})
+	for _, channel := range []string{"email", "sms", "rare", "none"} {
+		timed(t, limit, "Waiting "+channel, func() (any, error) {
+			n, _, err := s.Waiting(t.Context(), channel, 10_000)
+			return n, err
 		})
 	}
 }

@@ -75,7 +75,7 @@ func openServer(ctx context.Context, config *pgx.ConnConfig, w *sql.DB, log *slo
 	if err := ask(ctx, w, c); err != nil {
 		return nil, err
 	}
-	r := stdlib.OpenDB(*config)
+	r := stdlib.OpenDB(*forLists(config))
 	r.SetMaxOpenConns(readers)
 	r.SetMaxIdleConns(readers)
 	s := newStore(postgres{}, c, newSession(w, postgres{}, patience), r, nil)
@@ -89,6 +89,18 @@ func openServer(ctx context.Context, config *pgx.ConnConfig, w *sql.DB, log *slo
 		return s.router.close()
 	}
 	return s, nil
+}
+
+// forLists returns the configuration for what people ask. Each time it is planned
+// for what is asked for: the few of a rare state and the many of a common one are
+// not found in the same way, and one plan for both goes through all rows.
+func forLists(config *pgx.ConnConfig) *pgx.ConnConfig {
+	config = config.Copy()
+	const mode = "plan_cache_mode"
+	if _, given := config.RuntimeParams[mode]; !given {
+		config.RuntimeParams[mode] = "force_custom_plan"
+	}
+	return config
 }
 
 // turns are taken by nodes that start at once to bring a schema up to date. The

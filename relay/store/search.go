@@ -30,7 +30,9 @@ type Recording struct {
 }
 
 // Search returns the callbacks that are looked for with their deliveries, newest
-// first. What it takes depends on what it finds, and hardly on what there is.
+// first. How long it takes depends on what it finds, and hardly on what there is;
+// but for one who has very many deliveries, none of them in a state that very
+// many others are in.
 func (s *Store) Search(ctx context.Context, q Search) ([]Recording, error) {
 	ids, err := s.find(ctx, q)
 	if err != nil {
