@@ -72,12 +72,12 @@ func (s *Service) Plan() *route.Plan { return s.router.Plan() }
 func (s *Service) keepPlan(ctx context.Context) error {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
-	plan, err := s.Plan().Keep(ctx, s.store)
-	if err != nil {
-		return err
+	plan := s.Plan()
+	kept, err := plan.Keep(ctx, s.store)
+	if err == nil && kept.ID != plan.ID { // it was forgotten all the same
+		s.router.Follow(kept)
 	}
-	s.router.Follow(plan)
-	return nil
+	return err
 }
 
 // use puts cfg into force.

@@ -58,8 +58,11 @@ func (in *Intake) Refused(after uint64) (list []Refusal, count uint64) {
 	f := &in.refusals
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	fresh := min(f.count-after, uint64(len(f.list)))
-	return slices.Clone(f.list[len(f.list)-int(fresh):]), f.count
+	list = slices.Clone(f.list)
+	if kept := f.count - uint64(len(list)); after > kept {
+		list = list[min(after-kept, uint64(len(list))):]
+	}
+	return list, f.count
 }
 
 // noteRefused keeps a request that is answered with status, with as much of its
