@@ -119,7 +119,8 @@ func TestASearchIsALinkAndFindsWhatItSays(t *testing.T) {
 			t.Errorf("GET /recordings?%s shows %s, want %s", query, got, want)
 		}
 	}
-	f.must(f.get("/recordings?q=rec-1&state=dead"), 200, `value="rec-1"`, `<option value="dead" selected>`)
+	f.must(f.get("/recordings?q=rec-1&state=dead&from=2026-11-01&until=2026-11-24"), 200, `value="rec-1"`,
+		`<option value="dead" selected>`, `value="2026-11-01T00:00"`, `value="2026-11-24T23:59"`)
 }
 
 func TestASearchThatIsNoneIsA400ThatSaysWhatWouldBeRight(t *testing.T) {

@@ -39,12 +39,20 @@ func readSearch(q url.Values) (search, error) {
 	if s.State != "" && !slices.Contains(store.States, store.State(s.State)) {
 		return s, badRequest("There is no such state. Choose one from the list.")
 	}
-	var err error
-	if s.since, _, err = readTime(s.From); err != nil {
+	begin, _, err := readTime(s.From)
+	if err != nil {
 		return s, err
 	}
-	if _, s.till, err = readTime(s.Until); err != nil {
+	_, end, err := readTime(s.Until)
+	if err != nil {
 		return s, err
+	}
+	// A form takes no other spelling than this, which names the last minute.
+	if s.since = begin; !begin.IsZero() {
+		s.From = begin.Format(minute)
+	}
+	if s.till = end; !end.IsZero() {
+		s.Until = end.Add(-time.Minute).Format(minute)
 	}
 	if before := q.Get("before"); before != "" {
 		s.before, err = strconv.ParseInt(before, 10, 64)
@@ -55,16 +63,19 @@ func readSearch(q url.Values) (search, error) {
 	return s, nil
 }
 
+// minute is how a form spells a time.
+const minute = "2006-01-02T15:04"
+
 // readTime reads a time in the server's zone as a form sends it. What it names is
 // a minute or a day, from begin to end.
 func readTime(value string) (begin, end time.Time, err error) {
 	if value == "" {
 		return begin, end, nil
 	}
-	if begin, err = time.ParseInLocation("2006-01-02T15:04", value, time.Local); err == nil {
+	if begin, err = time.ParseInLocation(minute, value, time.Local); err == nil {
 		return begin, begin.Add(time.Minute), nil
 	}
-	if begin, err = time.ParseInLocation("2006-01-02", value, time.Local); err == nil {
+	if begin, err = time.ParseInLocation(time.DateOnly, value, time.Local); err == nil {
 		return begin, begin.AddDate(0, 0, 1), nil
 	}
 	return begin, end, badRequest("That is no time: want a date and time such as 2026-11-24T15:04, or a date.")
