@@ -1,13 +1,10 @@
 package page
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"html/template"
 	"net/http"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -51,14 +48,6 @@ type watch struct {
 	latest  *snapshot     // nil until the list was read
 	failed  error         // why it cannot be read any more
 	changed chan struct{} // closed when one of these changes
-}
-
-// snapshot is a list as it was at some time. It does not change.
-type snapshot struct {
-	id   string // its fingerprint
-	all  []byte // an event with everything
-	from string // the id of the one before
-	news []byte // an event with what is not as it was there; nil where that is not told apart
 }
 
 func newLive(load func(context.Context, search) ([]row, error), page *template.Template) *live {
@@ -195,24 +184,12 @@ func (l *live) keep(ctx context.Context, w *watch, s search) {
 // publish makes rows the latest of w, where they differ from those before.
 func (l *live) publish(w *watch, s search, before, rows []row) error {
 	latest, _, _ := w.look()
-	next := &snapshot{id: fingerprint(rows)}
-	if latest != nil {
-		if latest.id == next.id {
-			return nil
-		}
-		next.from = latest.id
+	if latest != nil && latest.id == fingerprint(rows) {
+		return nil
 	}
-	everything := newList(s, rows)
-	everything.Swap = "true"
-	var err error
-	if next.all, err = l.event("all", "everything", next.id, everything); err != nil {
-		return err
-	}
-	if news, ok := compare(before, rows); ok {
-		news.list = everything
-		if next.news, err = l.event("new", "news", next.id, news); err != nil {
-			return err
-		}
+	next, err := newSnapshot(l.page, s, before, rows)
+	if err != nil {
+		return fmt.Errorf("show the live list: %w", err)
 	}
 	w.set(next, nil)
 	return nil
@@ -245,67 +222,4 @@ func (w *watch) await(ctx context.Context) error {
 		case <-changed:
 		}
 	}
-}
-
-// since returns the event that takes a browser from what it shows to s.
-func (s *snapshot) since(shown string) []byte {
-	if s.news != nil && s.from == shown {
-		return s.news
-	}
-	return s.all
-}
-
-// news is how a list differs from the one before.
-type news struct {
-	list
-	New     []row // at its beginning
-	Changed []row
-	Gone    []int64
-}
-
-// compare tells what is new from what is changed or gone, so that the browser
-// leaves all other rows as they are. It is not ok where one came into the
-// middle, or where there was or is none.
-func compare(before, rows []row) (n news, ok bool) {
-	if len(before) == 0 || len(rows) == 0 {
-		return n, false
-	}
-	old := make(map[int64]string, len(before))
-	for _, r := range before {
-		old[r.ID] = fingerprint([]row{r})
-	}
-	for i, r := range rows {
-		was, known := old[r.ID]
-		delete(old, r.ID)
-		switch {
-		case !known && i > len(n.New):
-			return n, false
-		case !known:
-			n.New = append(n.New, r)
-		case was != fingerprint([]row{r}):
-			r.Swap = "true"
-			n.Changed = append(n.Changed, r)
-		}
-	}
-	for id := range old {
-		n.Gone = append(n.Gone, id)
-	}
-	slices.Sort(n.Gone)
-	return n, true
-}
-
-// event renders a template of the page as a server-sent event.
-func (l *live) event(name, template, id string, data any) ([]byte, error) {
-	var html, event bytes.Buffer
-	if err := l.page.ExecuteTemplate(&html, template, data); err != nil {
-		return nil, fmt.Errorf("show the live list: %w", err)
-	}
-	fmt.Fprintf(&event, "event: %s\nid: %s\n", name, id)
-	// A line of its own is an order to the browser. What senders have put into
-	// the values must not begin one: a lone CR does, as well.
-	for line := range strings.FieldsFuncSeq(html.String(), func(c rune) bool { return c == '\r' || c == '\n' }) {
-		fmt.Fprintf(&event, "data: %s\n", line)
-	}
-	event.WriteByte('\n')
-	return event.Bytes(), nil
 }

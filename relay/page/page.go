@@ -8,7 +8,7 @@
 // template (view.go, templates). Every change is a form's POST that ends with a
 // redirect (actions.go, notice.go); what cannot be done is a page, too
 // (refuse.go). Everything works without script, except that the list of
-// recordings stays current while it is looked at (live.go).
+// recordings stays current while it is looked at (live.go, news.go).
 //
 // It promises that what others have written — callers, providers, whoever made
 // a link — is shown and never obeyed: templates escape it, and the policy that
@@ -75,7 +75,7 @@ type Page struct {
 
 // New returns the page.
 func New(service Service, s *store.Store, log *slog.Logger) (*Page, error) {
-	p := &Page{service: service, store: s, log: log, plans: plans{store: s, compiled: make(map[int64]*plan)}}
+	p := &Page{service: service, store: s, log: log, plans: plans{store: s, log: log, compiled: make(map[int64]*plan)}}
 	var err error
 	if p.assets, err = loadAssets(); err != nil {
 		return nil, err
@@ -118,6 +118,8 @@ func New(service Service, s *store.Store, log *slog.Logger) (*Page, error) {
 		p.routes.POST(path, p.handle(h))
 	}
 	p.routes.Handler(http.MethodGet, "/", http.RedirectHandler("/recordings", http.StatusSeeOther))
+	// Browsers ask for this one beside what names no icon, such as an error.
+	p.routes.Handler(http.MethodGet, "/favicon.ico", http.RedirectHandler(p.assets.urls["icon.svg"], http.StatusSeeOther))
 	return p, nil
 }
 

@@ -3,7 +3,7 @@ package page
 import (
 	"context"
 	"errors"
-	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 
@@ -19,9 +19,10 @@ const maxPlans = 16
 // plans are the rules that stored callbacks were routed by.
 type plans struct {
 	store *store.Store
+	log   *slog.Logger
 
 	mu       sync.Mutex
-	compiled map[int64]*plan
+	compiled map[int64]*plan // nil where one cannot be read
 }
 
 // plan is the rules of some time. It does not change.
@@ -30,7 +31,8 @@ type plan struct {
 	names map[string]string // of contacts, by their addresses
 }
 
-// of returns the plan with that id, or nil where it is not kept any more.
+// of returns the plan with that id, or nil where it is not kept any more, or was
+// kept by a version of Ringpost whose rules are none today.
 func (c *plans) of(ctx context.Context, id int64) (*plan, error) {
 	if id == 0 {
 		return nil, nil
@@ -50,7 +52,7 @@ func (c *plans) of(ctx context.Context, id int64) (*plan, error) {
 	}
 	made, err := newPlan(definition)
 	if err != nil {
-		return nil, fmt.Errorf("plan %d: %w", id, err)
+		c.log.Error("rules of earlier cannot be read any more", "plan", id, "err", err)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -53,9 +53,16 @@ func TestARecordingTellsWhatHappenedAndWhy(t *testing.T) {
 
 func TestRulesThatAreNotKeptAreNotMadeUp(t *testing.T) {
 	f := newFixture(t)
-	f.plan.ID = 0 // as for what was routed before plans were kept
-	f.receive(call("rec-1"))
-	f.must(f.get("/recordings/1"), 200, "The rules of that time are no longer kept.", "Matched against the rules of that time")
+	unreadable, err := f.store.KeepPlan(t.Context(), []byte("rules of another age"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, id := range []int64{0 /* routed before plans were kept */, unreadable} {
+		f.plan.ID = id
+		f.receive(call(fmt.Sprintf("rec-%d", i+1)))
+		f.must(f.get(fmt.Sprintf("/recordings/%d", i+1)), 200,
+			"The rules of that time are no longer kept.", "Matched against the rules of that time")
+	}
 	if body := f.get("/recordings").body; strings.Contains(body, "No rule matched") {
 		t.Errorf("the list says that no rule matched, which nobody knows: %s", body)
 	}

@@ -84,6 +84,8 @@ func (p *Page) explain(err error) *problem {
 func conflict(e *store.StateError) string {
 	text := "This delivery is " + inStateWords(e.State) + "."
 	switch {
+	case e.Reason != "" && e.Op == "forward":
+		text += " Its words could not be made, so there is nothing to send on."
 	case e.Reason != "":
 		text += " There is nobody to send it to, or nothing to send, so trying again changes nothing. Send it to someone else, or mend the rule."
 	case e.State == store.Sending:

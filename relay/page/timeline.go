@@ -89,8 +89,11 @@ func (d *delivery) timeline() (all []moment) {
 		m.Title += " (attempt " + count(a.Number) + ", " + took(a.Took) + ")"
 		all = append(all, m)
 	}
-	if len(d.Attempts) == 0 && d.State == store.Dead {
-		all = append(all, moment{At: d.CreatedAt, Tone: "bad", Title: to + " cannot be sent", Said: d.LastError})
+	switch {
+	case d.State == store.Shadow:
+		all = append(all, moment{At: d.CreatedAt, Title: to + " was noted and not sent, since its rule is a trial"})
+	case d.State == store.Dead && len(d.Attempts) == 0:
+		all = append(all, moment{At: d.FinishedAt, Tone: "bad", Title: to + " cannot be sent", Said: d.LastError})
 	}
 	for _, o := range d.Operations {
 		title := to + " was " + o.What + " by " + o.By
