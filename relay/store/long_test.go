@@ -107,6 +107,7 @@ func TestAMillionDeliveriesInPostgreSQLAreQuickToSearch(t *testing.T) {
 		t.Fatal(err)
 	}
 	measureSearches(t, s)
+	timed(t, 50*time.Millisecond, "Queue, of the newest", func() (any, error) { return s.Queue(t.Context()) })
 }
 
 func measureClaims(t *testing.T, s *store.Store) {

@@ -195,8 +195,11 @@ type Queue struct {
 // Queue counts the unfinished deliveries.
 func (s *Store) Queue(ctx context.Context) (Queue, error) {
 	q := Queue{Depth: map[State]int{Queued: 0, Sending: 0, Retrying: 0}}
+	// Where a state has to be equal, PostgreSQL takes the first of it for near and
+	// walks all deliveries to it: the order of the index must be asked for.
 	counts, err := read(ctx, s, scanCount, `
-		SELECT q.state, q.depth, (SELECT created_at FROM deliveries d WHERE d.state = q.state ORDER BY d.id LIMIT 1)
+		SELECT q.state, q.depth, (
+			SELECT created_at FROM deliveries d WHERE d.state >= q.state AND d.state <= q.state ORDER BY d.state, d.id LIMIT 1)
 		FROM (`+s.engine.depth()+`
 			UNION ALL SELECT 'sending', count(*) FROM deliveries WHERE state = 'sending') q`)
 	if err != nil {
