@@ -138,10 +138,13 @@ func (s *Store) byRecipient(ctx context.Context, p span, q Search) (found []int6
 			if err != nil {
 				return nil, err
 			}
-			found = append(found, ids...)
+			found = newestOf(append(found, ids...), q.Limit)
 			continue
 		}
 		for _, to := range recipients {
+			if p, err = s.newerThan(ctx, p, found, q.Limit); err != nil {
+				return nil, err
+			}
 			var w where
 			w.is("d.recipient", to)
 			w.is("d.state", string(q.State))
@@ -149,10 +152,28 @@ func (s *Store) byRecipient(ctx context.Context, p span, q Search) (found []int6
 			if err != nil {
 				return nil, err
 			}
-			found = append(found, ids...)
+			found = newestOf(append(found, ids...), q.Limit)
 		}
 	}
 	return found, nil
+}
+
+// newerThan returns the deliveries of p that may add to what is found, which is
+// the newest first. Once that are n callbacks, older ones need not be looked at: of
+// many recipients that get much, each has many.
+func (s *Store) newerThan(ctx context.Context, p span, found []int64, n int) (span, error) {
+	if len(found) < n {
+		return p, nil
+	}
+	low, err := s.edge(ctx, 0, `SELECT min(id) FROM (
+		SELECT d.id FROM deliveries d `+s.engine.hint("deliveries_callback")+` WHERE d.callback_id <= ?
+			AND NOT EXISTS (SELECT 1 FROM sent_on s WHERE s.callback_id = d.callback_id AND s.delivery_id = d.id)
+		ORDER BY d.callback_id DESC LIMIT 16) AS before`, found[n-1]-s.engine.disorder())
+	if err != nil {
+		return p, fmt.Errorf("look for where older callbacks begin: %w", err)
+	}
+	p.lowDelivery = max(p.lowDelivery, low)
+	return p, nil
 }
 
 // recipients returns the first recipients that begin so, in their order. From one
