@@ -220,17 +220,16 @@ func (s *Store) fewInState(ctx context.Context, state State, recipients []string
 // in which deliveries stand by their ids; those that were sent on, which are few,
 // are looked at by themselves.
 func (s *Store) withDelivery(ctx context.Context, p span, index string, conditions where, n int) ([]int64, error) {
-	join := conditions.ofSpan(p)
-	found, err := read(ctx, s, scanID, `
-		SELECT s.callback_id FROM sent_on s CROSS JOIN deliveries d `+join+`
-		`+conditions.clause()+` AND d.id = s.delivery_id AND s.callback_id < ? AND s.callback_id >= ?
-		GROUP BY s.callback_id ORDER BY s.callback_id DESC LIMIT ?`, append(conditions.args, p.high, p.low, n)...)
+	found, err := s.sentOn(ctx, p, conditions, n)
 	if err != nil {
 		return nil, fmt.Errorf("look at what was sent on: %w", err)
 	}
+	// Nothing here is about callbacks. It would hold for nearly all, since the ids
+	// of the deliveries are those of the span, and PostgreSQL would read and sort
+	// them all where it does not know.
 	type row struct{ delivery, callback int64 }
 	query := `
-		SELECT d.id, d.callback_id FROM deliveries d ` + s.engine.hint(index) + ` ` + join + `
+		SELECT d.id, d.callback_id FROM deliveries d ` + s.engine.hint(index) + `
 		` + conditions.clause() + ` AND d.id >= ? AND d.id < ?
 			AND NOT EXISTS (SELECT 1 FROM sent_on s WHERE s.callback_id = d.callback_id AND s.delivery_id = d.id)
 		ORDER BY d.id DESC LIMIT ?`
@@ -242,9 +241,14 @@ func (s *Store) withDelivery(ctx context.Context, p span, index string, conditio
 		if err != nil {
 			return nil, err
 		}
+		var ids []int64
 		for _, r := range step {
-			found = append(found, r.callback)
+			ids = append(ids, r.callback)
 		}
+		if ids, err = s.within(ctx, p, ids); err != nil {
+			return nil, err
+		}
+		found = append(found, ids...)
 		found = newestOf(found, len(found))
 		if len(step) < stride {
 			return found[:min(n, len(found))], nil
@@ -256,6 +260,27 @@ func (s *Store) withDelivery(ctx context.Context, p span, index string, conditio
 		}
 		last = end.delivery
 	}
+}
+
+// sentOn is withDelivery for deliveries that were sent on.
+func (s *Store) sentOn(ctx context.Context, p span, conditions where, n int) ([]int64, error) {
+	conditions.span(p)
+	return read(ctx, s, scanID, `
+		SELECT s.callback_id FROM sent_on s CROSS JOIN deliveries d CROSS JOIN callbacks c
+		`+conditions.clause()+` AND d.id = s.delivery_id AND c.id = s.callback_id AND s.callback_id < ? AND s.callback_id >= ?
+		GROUP BY s.callback_id ORDER BY s.callback_id DESC LIMIT ?`, append(conditions.args, p.high, p.low, n)...)
+}
+
+// within returns those of the callbacks that are in the span.
+func (s *Store) within(ctx context.Context, p span, ids []int64) ([]int64, error) {
+	ids = slices.DeleteFunc(ids, func(id int64) bool { return id < p.low || id >= p.high })
+	if p.since == 0 && p.until == 0 || len(ids) == 0 {
+		return ids, nil
+	}
+	var w where
+	w.span(p)
+	w.and("c.id "+s.engine.inIDs(), s.engine.ids(slices.Compact(ids)))
+	return read(ctx, s, scanID, `SELECT c.id FROM callbacks c `+w.clause(), w.args...)
 }
 
 // span is the callbacks among which something is looked for.
@@ -322,18 +347,4 @@ func (w *where) span(p span) {
 	if p.until != 0 {
 		w.and("c.received_at < ?", p.until)
 	}
-}
-
-// ofSpan adds the conditions that the callback of a delivery d is in the span,
-// and returns what must be joined for that.
-func (w *where) ofSpan(p span) (join string) {
-	if p.since != 0 || p.until != 0 {
-		w.span(p)
-		w.and("c.id = d.callback_id")
-		return "CROSS JOIN callbacks c"
-	}
-	if p.high < math.MaxInt64 {
-		w.and("d.callback_id < ?", p.high)
-	}
-	return ""
 }
