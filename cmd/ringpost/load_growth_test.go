@@ -30,7 +30,7 @@ func measureGrowth(t *testing.T, r *report, kind storeKind) {
 		t.Fatal(err)
 	}
 	began := time.Now()
-	fill(t, kind.name, url, *loadRows)
+	fill(t, kind.name, url, *loadRows, backlog()...)
 	r.note(fmt.Sprintf("filling in %d waiting and %d finished", *loadRows, *loadRows), "%.0f s", time.Since(began).Seconds())
 
 	empty := start(freshStore(t, kind.name))
@@ -75,14 +75,20 @@ func compareLatency(t *testing.T, r *report, in *inbox, empty, full *server) {
 	r.atMost("full: the same beside empty", "%.2f", 1.2, float64(median(took[full]))/float64(median(took[empty])))
 }
 
-// measureLists measures the admin API's lists, each by the median of its
-// answers: the first of them may wait for the disk. It reports the slowest one,
-// and every other one that takes too long.
+// measureLists measures the admin API's lists.
 func measureLists(r *report, s *server) {
 	s.t.Helper()
-	const times, limit = 5, 50 // milliseconds
+	s.measureAnswers(r, "full: slowest list", 50, listQueries())
+}
+
+// measureAnswers measures what the admin listener answers to each of queries, by
+// the median of its answers: the first of them may wait for the disk. It reports
+// the slowest one, and every other one that takes longer than limit, in
+// milliseconds.
+func (s *server) measureAnswers(r *report, what string, limit float64, queries []string) {
+	s.t.Helper()
+	const times = 5
 	took := make(map[string]float64)
-	queries := listQueries()
 	for _, query := range queries {
 		var answers []time.Duration
 		for range times {
@@ -93,7 +99,7 @@ func measureLists(r *report, s *server) {
 	slices.SortStableFunc(queries, func(a, b string) int { return cmp.Compare(took[b], took[a]) })
 	for i, query := range queries {
 		if i == 0 || took[query] > limit {
-			r.atMost("full: slowest lists, "+query, "%.2f ms", limit, took[query])
+			r.atMost(what+", "+query, "%.2f ms", limit, took[query])
 		}
 	}
 }

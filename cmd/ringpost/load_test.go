@@ -77,6 +77,7 @@ func TestLoad(t *testing.T) {
 			t.Fatal(err)
 		}
 		measureGrowth(t, r, kind)
+		measurePages(t, r, kind)
 	}
 }
 
