@@ -52,6 +52,7 @@ type Delivery struct {
 	Subject string
 	Text    string // empty in lists
 	HTML    string // empty in lists
+	Link    *Link  // of a new one that holds a link; see [Store.Link]
 
 	State         State
 	Attempts      int  // finished ones

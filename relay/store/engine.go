@@ -38,6 +38,8 @@ type engine interface {
 	add(t *tx, added []*addition) error
 	// insert inserts deliveries with what they say, and fills in their ids.
 	insert(t *tx, deliveries []*Delivery, lease lease) error
+	// link inserts the links of deliveries, which each have one.
+	link(t *tx, deliveries []*Delivery) error
 	// finish records what came of attempts at deliveries that are still owner's.
 	finish(t *tx, endings []*ending, owner string) error
 	// tally adds counts, no two of the same, to those that node has.

@@ -10,8 +10,9 @@ import (
 )
 
 // Forward makes a new delivery of what another one says, to someone else, and
-// returns its id. It returns [ErrNotFound], or a [*StateError] where that one
-// says nothing. by is who asks.
+// returns its id. A link in the words is replaced by one of the new delivery's
+// own, which lasts as long as the other did. Forward returns [ErrNotFound], or a
+// [*StateError] where that one says nothing. by is who asks.
 func (s *Store) Forward(ctx context.Context, id int64, to, by string, giveUpAfter time.Duration) (int64, error) {
 	made, refused := new(int64), new(error)
 	now := s.clock.now()
@@ -63,9 +64,19 @@ func (t *tx) forward(d *Delivery, to, by string, now time.Time, giveUpAfter time
 	}
 	forwarded := &Delivery{Rule: d.Rule, Channel: d.Channel, Kind: d.Kind, To: to, Subject: d.Subject, Text: d.Text, HTML: d.HTML,
 		State: Queued}
+	old, err := t.link(d.ID)
+	if err != nil {
+		return 0, err
+	}
+	if old != nil {
+		forwarded.relink(old, NewToken(), old.ExpiresAt.Sub(d.CreatedAt))
+	}
 	forwarded.begin(Stored{ID: d.CallbackID,
 		Callback: &callback.Callback{RecordingSid: d.Recording, ReceivedAt: d.ReceivedAt}}, now, giveUpAfter)
 	if err := t.engine.insert(t, []*Delivery{forwarded}, lease{}); err != nil {
+		return 0, err
+	}
+	if err := t.insertLinks([]*Delivery{forwarded}); err != nil {
 		return 0, err
 	}
 	_, err = t.exec(`INSERT INTO sent_on (callback_id, delivery_id) VALUES (?, ?)`, d.CallbackID, forwarded.ID)

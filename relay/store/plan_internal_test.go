@@ -40,7 +40,7 @@ func (r recorded) QueryContext(ctx context.Context, query string, args []driver.
 
 // fullScan is a line of a query plan that goes through a whole table or a whole
 // index.
-var fullScan = regexp.MustCompile(`SCAN (d|c|m|o|other|deliveries|callbacks|messages|attempts|operations|tallies)\b`)
+var fullScan = regexp.MustCompile(`SCAN (d|c|m|o|other|deliveries|callbacks|messages|attempts|operations|tallies|links|l)\b`)
 
 func TestQueriesUseTheirIndexes(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "ringpost.db")
@@ -102,6 +102,10 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 		{"waiting", func() error { _, _, err := s.Waiting(ctx, "email", 10); return err }, "deliveries_channel_state (channel=? AND state=?)"},
 		{"retry all", func() error { _, err := s.RetryAll(ctx, Filter{Channel: "email"}, "kim", 0); return err }, "deliveries_channel_state (channel=? AND state=?)"},
 		{"forward", func() error { s.Forward(ctx, 1, "x", "kim", 0); return nil }, primaryKey},
+		{"linked callbacks of a recording", func() error { s.Linked(ctx, "0123456789A"); return nil }, "l USING INDEX sqlite_autoindex_links_1 (token=?)"},
+		{"opened", func() error { return s.Opened(ctx, "x") }, "sqlite_autoindex_links_1 (token=?)"},
+		{"link", func() error { _, err := s.Link(ctx, 1); return err }, primaryKey},
+		{"revoke", func() error { s.Revoke(ctx, 1, "kim"); return nil }, "links USING " + primaryKey},
 		{"hours", func() error { _, err := s.Hours(ctx, "rule", since); return err }, "PRIMARY KEY (what=? AND at>?)"},
 		{"old counts", func() error { return s.ageTallies(ctx, since) }, "PRIMARY KEY (what=? AND at<?)"},
 		{"old callbacks", func() error { _, err := s.aged(ctx, 0, time.Now()); return err }, "callbacks_received (received_at>?)"},

@@ -113,6 +113,17 @@ func (postgres) insert(t *tx, deliveries []*Delivery, l lease) error {
 		SELECT id, i FROM made`, append(columns.args(), l.owner, micros(l.until))...)
 }
 
+func (postgres) link(t *tx, deliveries []*Delivery) error {
+	columns := newColumns(len(deliveries))
+	for _, d := range deliveries {
+		columns.text(d.Link.Token)
+		columns.number(d.ID, micros(d.Link.ExpiresAt))
+	}
+	_, err := t.exec(`INSERT INTO links (token, delivery_id, expires_at) SELECT * FROM unnest(?::text[], ?::bigint[], ?::bigint[])`,
+		columns.args()...)
+	return err
+}
+
 func (postgres) finish(t *tx, endings []*ending, owner string) error {
 	columns := newColumns(len(endings))
 	for _, e := range endings {

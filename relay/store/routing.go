@@ -183,7 +183,10 @@ func (s *Store) insert(tx *tx, batch []Routed, now time.Time, giveUpAfter time.D
 	if len(deliveries) == 0 {
 		return nil
 	}
-	return tx.engine.insert(tx, deliveries, lease{s.name, now.Add(Lease)})
+	if err := tx.engine.insert(tx, deliveries, lease{s.name, now.Add(Lease)}); err != nil {
+		return err
+	}
+	return tx.insertLinks(deliveries)
 }
 
 // begin fills in what a new delivery of cb has from the start.
@@ -192,6 +195,9 @@ func (d *Delivery) begin(cb Stored, now time.Time, giveUpAfter time.Duration) {
 	d.CreatedAt, d.NextAttemptAt, d.GiveUpAt = now, now, now.Add(giveUpAfter)
 	if d.State.Finished() {
 		d.FinishedAt, d.NextAttemptAt = now, time.Time{}
+	}
+	if d.Link != nil {
+		d.Link.ExpiresAt = now.Add(d.Link.TTL)
 	}
 	for _, text := range []*string{&d.Subject, &d.Text, &d.HTML, &d.LastError} {
 		*text = storable(*text)

@@ -90,6 +90,16 @@ func (sqlite) insert(t *tx, deliveries []*Delivery, l lease) error {
 	return nil
 }
 
+func (sqlite) link(t *tx, deliveries []*Delivery) error {
+	for _, d := range deliveries {
+		_, err := t.exec(`INSERT INTO links (delivery_id, token, expires_at) VALUES (?, ?, ?)`, d.ID, d.Link.Token, micros(d.Link.ExpiresAt))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (sqlite) finish(t *tx, endings []*ending, owner string) error {
 	for _, e := range endings {
 		n, err := t.exec(`

@@ -9,9 +9,10 @@
 // and pause.go are what people do, which is written down with who did it.
 //
 // query.go is what programs ask, search.go and find.go what people look for.
-// plans.go keeps the rules that callbacks were routed by, tally.go counts over
-// time, refusal.go the requests that were refused; retention.go says what is
-// forgotten, and when.
+// link.go keeps what opens a recording to those who were told of it, plans.go
+// the rules that callbacks were routed by; tally.go counts over time, refusal.go
+// keeps the requests that were refused; retention.go says what is forgotten, and
+// when.
 //
 // Everything that writes goes through one committer (group.go), which puts
 // what waits into one transaction (session.go), so that one fsync serves many.
