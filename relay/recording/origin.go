@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -23,12 +24,13 @@ func originOf(u *url.URL) origin {
 type gate struct {
 	api            origin // zero without one
 	space          string // host name; may be empty
+	allowed        []string
 	project, token string
 	transport      http.RoundTripper
 }
 
 func newGate(config Config) (*gate, error) {
-	g := &gate{space: strings.ToLower(config.Space), project: config.Project, token: config.Token, transport: config.Transport}
+	g := &gate{space: strings.ToLower(config.Space), allowed: config.AllowHosts, project: config.Project, token: config.Token, transport: config.Transport}
 	if config.APIURL != "" {
 		u, err := url.Parse(config.APIURL)
 		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" {
@@ -89,11 +91,11 @@ func (g *gate) admit(u *url.URL) (known bool, err error) {
 	switch {
 	case g.space != "" && o.host == g.space:
 		return true, nil
-	case documented(o.host):
+	case documented(o.host), slices.Contains(g.allowed, o.host):
 		return false, nil
 	}
 	return false, &failure{http.StatusBadGateway,
-		"recordings are fetched from SignalWire's and Twilio's hosts only, and this one is elsewhere", nil}
+		"recordings are fetched from SignalWire's and Twilio's hosts and allow_hosts of [links] only, and this one is elsewhere", nil}
 }
 
 // documented reports whether the providers say that recordings are at host:

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -76,6 +77,41 @@ func TestCredentialsAreForTheProjectsOwnHostsOnly(t *testing.T) {
 	}
 }
 
+func TestHostsThatAreAllowedAreAskedWithoutCredentials(t *testing.T) {
+	w, transport := newWorld(t)
+	p := newPlayer(t, recording.Config{Space: "example.signalwire.com", AllowHosts: []string{"bucket.example.net"}, Transport: transport})
+	for _, test := range []struct{ url, want string }{
+		{"https://bucket.example.net/private-id.wav?signature=1", "bucket.example.net/private-id.wav "},
+		{"https://BUCKET.example.net:443/private-id", "BUCKET.example.net:443/private-id "},
+	} {
+		resp, body := p.hear(test.url)
+		if got := w.requests(); resp.StatusCode != http.StatusOK || body != "tone" || !slices.Equal(got, []string{test.want}) {
+			t.Errorf("%s: answer = %s, requests %q; want %q", test.url, resp.Status, got, test.want)
+		}
+	}
+	for _, url := range []string{
+		"https://other.bucket.example.net/private-id",
+		"https://bucket.example.net.evil.example/private-id",
+		"http://bucket.example.net/private-id",
+		"https://bucket.example.net:8443/private-id",
+	} {
+		t.Log(url)
+		p.mustRefuse(url, 502, "")
+		if got := w.requests(); len(got) > 0 {
+			t.Errorf("%s: %q were asked", url, got)
+		}
+	}
+}
+
+// Its name may lead anywhere: what counts is the address that is connected to.
+func TestAHostThatIsAllowedMustHaveAPublicAddress(t *testing.T) {
+	p := newPlayer(t, recording.Config{AllowHosts: []string{"localhost"}})
+	p.mustRefuse("https://localhost/private-id", 502, "from public addresses only")
+	if said := p.log.String(); !strings.Contains(said, "recording not fetched") {
+		t.Errorf("logged %q, want the refusal", said)
+	}
+}
+
 func TestOnlyHostsWhereRecordingsAreAreAsked(t *testing.T) {
 	w, transport := newWorld(t)
 	p := newPlayer(t, recording.Config{Space: "example.signalwire.com", APIURL: "https://example.signalwire.com", Transport: transport})
@@ -118,6 +154,7 @@ func TestARedirectIsJudgedLikeAFirstRequest(t *testing.T) {
 		{"https://evil.example/tone", ""},
 		{"https://127.0.0.1/tone", ""},
 		{"https://169.254.169.254/latest/meta-data", ""},
+		{"https://10.1.2.3/tone", ""},
 		{"file:///etc/passwd", ""},
 		{"://private-id", ""},
 	} {

@@ -42,6 +42,10 @@ type Config struct {
 	Token   string
 	Log     *slog.Logger
 
+	// AllowHosts are host names, in lower case, where recordings may be beside the
+	// space, the API and the hosts that the providers document.
+	AllowHosts []string
+
 	// Patience is in place of half a minute where it is not zero.
 	Patience time.Duration
 	// Transport makes the connections; nil makes one that connects to public
@@ -109,6 +113,22 @@ var oneRange = regexp.MustCompile(`^bytes=(\d{1,19}-\d{0,19}|-\d{1,19})$`)
 // part of it that r asks for. Where there is none, the answer is a status of 404,
 // 502 or 504 and a sentence that says why.
 func (f *Fetcher) ServeAudio(w http.ResponseWriter, r *http.Request, recordingURL string) {
+	f.serve(w, r, recordingURL, func(e *failure) string { return e.text })
+}
+
+// ServeGuest is [Fetcher.ServeAudio] for somebody who is not to learn more than
+// that it cannot be played.
+func (f *Fetcher) ServeGuest(w http.ResponseWriter, r *http.Request, recordingURL string) {
+	f.serve(w, r, recordingURL, func(e *failure) string {
+		if e.status == http.StatusNotFound {
+			return "there is no such recording any more"
+		}
+		return "the recording cannot be played at the moment: try again later"
+	})
+}
+
+// serve answers r; say puts why it cannot into words.
+func (f *Fetcher) serve(w http.ResponseWriter, r *http.Request, recordingURL string, say func(*failure) string) {
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
 	stall := time.AfterFunc(f.patience, func() { cancel(errStalled) })
@@ -116,12 +136,12 @@ func (f *Fetcher) ServeAudio(w http.ResponseWriter, r *http.Request, recordingUR
 
 	resp, err := f.fetch(ctx, r, recordingURL)
 	if err != nil {
-		f.refuse(w, r, err)
+		f.refuse(w, r, err, say)
 		return
 	}
 	defer resp.Body.Close()
 	if err := pass(w.Header(), resp); err != nil {
-		f.refuse(w, r, err)
+		f.refuse(w, r, err, say)
 		return
 	}
 	w.WriteHeader(resp.StatusCode)
@@ -206,15 +226,16 @@ func (f *Fetcher) stream(w http.ResponseWriter, audio io.Reader, stall *time.Tim
 }
 
 // refuse answers that there is no audio, and why.
-func (f *Fetcher) refuse(w http.ResponseWriter, r *http.Request, err error) {
+func (f *Fetcher) refuse(w http.ResponseWriter, r *http.Request, err error, say func(*failure) string) {
 	if r.Context().Err() != nil {
 		return // nobody is there any more
 	}
-	status, text := http.StatusBadGateway, err.Error()
-	if e, ok := errors.AsType[*failure](err); ok {
-		status, text = e.status, e.text
+	why, ok := errors.AsType[*failure](err)
+	if !ok {
+		why = &failure{http.StatusBadGateway, err.Error(), nil}
 	}
-	f.log.Warn("recording not fetched", "status", status, "err", err)
+	f.log.Warn("recording not fetched", "status", why.status, "err", err)
 	w.Header().Set("Cache-Control", "private, no-store")
-	http.Error(w, strings.ToUpper(text[:1])+text[1:]+".", status)
+	text := say(why)
+	http.Error(w, strings.ToUpper(text[:1])+text[1:]+".", why.status)
 }
