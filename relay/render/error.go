@@ -57,6 +57,7 @@ var (
 // plain puts what the template packages say into the words of those who write
 // templates.
 func plain(text string) string {
+	text = strings.Replace(text, "error calling Link: ", "", 1)
 	text = executing.ReplaceAllString(text, "$1: ")
 	text = unknownField.ReplaceAllString(text, "there is no field $1 (have "+fieldNames+")")
 	text = missingQuery.ReplaceAllString(text, "?$1= is missing from the callback's address")
@@ -66,9 +67,11 @@ func plain(text string) string {
 
 // fieldNames lists what a template sees.
 var fieldNames = func() string {
-	var names []string
+	names := []string{"Link"}
 	for f := range reflect.TypeFor[view]().Fields() {
-		names = append(names, f.Name)
+		if f.IsExported() {
+			names = append(names, f.Name)
+		}
 	}
 	slices.Sort(names)
 	return strings.Join(names, ", ")

@@ -218,5 +218,6 @@ func Sample() *Data {
 		},
 		Rule: "sample",
 		To:   "alice@example.com",
+		Link: func() string { return SampleLink("https://hooks.example.com") },
 	}
 }

@@ -4,8 +4,9 @@
 // A template NAME has up to three files: NAME.email.txt, whose first line is
 // the subject, NAME.email.html, and NAME.sms.txt. Built-in ones are overridden
 // and extended by the files of a directory. load.go reads and checks them,
-// funcs.go holds the functions they may call, and sms.go counts the segments of
-// an SMS; error.go says faults in the words of those who write templates.
+// funcs.go holds the functions they may call, link.go finds those that ask for a
+// link, and sms.go counts the segments of an SMS; error.go says faults in the
+// words of those who write templates.
 package render
 
 import (
@@ -48,6 +49,10 @@ type Data struct {
 	*callback.Callback
 	Rule string
 	To   string // an email address or a phone number
+	// Link makes the link to the recording that is for this recipient. It is
+	// called where a template asks for the link, and once for a message. Where
+	// it is nil there is no link.
+	Link func() string
 }
 
 // view is a Data with its fields side by side: the template packages find them
@@ -59,6 +64,9 @@ type view struct {
 	Fields, Query                                                    map[string]string
 	ReceivedAt                                                       time.Time
 	Rule, To                                                         string
+
+	link   func() string // nil where there is none
+	linked string        // what link has made; empty before
 }
 
 func (d *Data) view() *view {
@@ -66,7 +74,7 @@ func (d *Data) view() *view {
 		AccountSid: d.AccountSid, RecordingSid: d.RecordingSid, RecordingStatus: d.RecordingStatus,
 		CallSid: d.CallSid, RecordingUrl: d.RecordingUrl, RecordingDuration: d.RecordingDuration,
 		RecordingSource: d.RecordingSource, RecordingChannels: d.RecordingChannels,
-		Fields: d.Fields, Query: d.Query, ReceivedAt: d.ReceivedAt, Rule: d.Rule, To: d.To,
+		Fields: d.Fields, Query: d.Query, ReceivedAt: d.ReceivedAt, Rule: d.Rule, To: d.To, link: d.Link,
 	}
 }
 
@@ -189,11 +197,14 @@ func oneLine(s string) string {
 // Text is a template of a short text, such as a rule's recipient.
 type Text struct{ template *template.Template }
 
-// ParseText parses a template, which must render with [Sample].
+// ParseText parses a template, which must render with [Sample], but for its link.
 func ParseText(src string) (*Text, error) {
 	t, err := parse("text", src)
 	if err != nil {
 		return nil, unlocated(err)
+	}
+	if hasLink(t) {
+		return nil, errNoLink
 	}
 	return &Text{t}, nil
 }

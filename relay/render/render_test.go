@@ -49,10 +49,10 @@ func with(t testing.TB, text string) *render.Templates {
 
 func TestBuiltinTemplatesSayWhatTheGoldenFilesSay(t *testing.T) {
 	templates := builtin(t)
-	statuses := map[string]string{"recording": "completed", "absent": "absent", "started": "in-progress", "failed": "failed"}
+	statuses := map[string]string{"recording": "completed", "absent": "absent", "started": "in-progress", "failed": "failed", "link": "completed"}
 	for _, kind := range []string{render.Email, render.SMS} {
-		if got := strings.Join(templates.Names(kind), " "); got != "absent failed recording started" {
-			t.Errorf("Names(%q) = %q, want absent failed recording started", kind, got)
+		if got := strings.Join(templates.Names(kind), " "); got != "absent failed link recording started" {
+			t.Errorf("Names(%q) = %q, want absent failed link recording started", kind, got)
 		}
 		for _, name := range templates.Names(kind) {
 			d := render.Sample()
@@ -93,14 +93,14 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
-func TestOnlyTheRecordingHasHTMLAndItIsSmall(t *testing.T) {
+func TestOnlyRecordingsHaveHTMLAndItIsSmall(t *testing.T) {
 	templates := builtin(t)
 	for _, name := range templates.Names(render.Email) {
 		m, err := templates.Render(render.Email, name, render.Sample())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if has := m.HTML != ""; has != (name == "recording") {
+		if has := m.HTML != ""; has != (name == "recording" || name == "link") {
 			t.Errorf("Render(email, %q) has HTML: %t", name, has)
 		}
 		if len(m.HTML) > 3500 {
@@ -145,9 +145,9 @@ func TestATemplateIsForItsKindOnly(t *testing.T) {
 		t.Fatal(errs)
 	}
 	for _, test := range []struct{ kind, name, want string }{
-		{render.Email, "short", "template short: there is none for email (have absent, failed, long, recording, started)"},
-		{render.SMS, "long", "template long: there is none for sms (have absent, failed, recording, short, started)"},
-		{render.Log, "none", "template none: there is none for log (have absent, failed, long, recording, short, started)"},
+		{render.Email, "short", "template short: there is none for email (have absent, failed, link, long, recording, started)"},
+		{render.SMS, "long", "template long: there is none for sms (have absent, failed, link, recording, short, started)"},
+		{render.Log, "none", "template none: there is none for log (have absent, failed, link, long, recording, short, started)"},
 	} {
 		if templates.Has(test.kind, test.name) {
 			t.Errorf("Has(%q, %q) = true, want false", test.kind, test.name)
