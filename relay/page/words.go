@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"ringpost/relay/render"
+	"ringpost/relay/rules"
 	"ringpost/relay/store"
 )
 
@@ -33,19 +34,6 @@ var statusWords = map[string]string{
 	"failed":      "Failed",
 }
 
-// sourceWords are what the sources of recordings mean, by their folded names;
-// SignalWire and Twilio spell them differently.
-var sourceWords = map[string]string{
-	"dialverb":                    "Dialled call",
-	"conference":                  "Conference",
-	"outboundapi":                 "Outgoing call",
-	"trunking":                    "Trunk call",
-	"recordverb":                  "Voicemail",
-	"startcallrecordingapi":       "Call, recorded on demand",
-	"startconferencerecording":    "Conference, recorded on demand",
-	"startconferencerecordingapi": "Conference, recorded on demand",
-}
-
 // kindWords are what the kinds of messages are called.
 var kindWords = map[string]string{
 	render.Email: "Email",
@@ -57,7 +45,7 @@ func inStateWords(s store.State) string { return orSelf(stateWords[s], string(s)
 
 func inStatusWords(status string) string { return orSelf(statusWords[status], status) }
 
-func inSourceWords(source string) string { return orSelf(sourceWords[strings.ToLower(source)], source) }
+func inSourceWords(source string) string { return orSelf(rules.SourceInWords(source), source) }
 
 func inKindWords(kind string) string { return orSelf(kindWords[kind], kind) }
 

@@ -205,3 +205,20 @@ func inWords(items []string, word string) string {
 	}
 	return strings.Join(items[:last], ", ") + " " + word + " " + items[last]
 }
+
+// SourceInWords says what the source of a recording means; empty where it is not
+// a known one.
+func SourceInWords(source string) string { return sourceWords[strings.ToLower(source)] }
+
+// sourceWords are what the sources of recordings mean, by their folded names;
+// SignalWire and Twilio spell them differently.
+var sourceWords = map[string]string{
+	"dialverb":                    "Dialled call",
+	"conference":                  "Conference",
+	"outboundapi":                 "Outgoing call",
+	"trunking":                    "Trunk call",
+	"recordverb":                  "Voicemail",
+	"startcallrecordingapi":       "Call, recorded on demand",
+	"startconferencerecording":    "Conference, recorded on demand",
+	"startconferencerecordingapi": "Conference, recorded on demand",
+}
