@@ -45,7 +45,8 @@ func rulesKnown(cfg *config.Config) error {
 }
 
 func newPlan(cfg *config.Config) *route.Plan {
-	return &route.Plan{Rules: cfg.Rules, Templates: cfg.Templates}
+	return &route.Plan{Rules: cfg.Rules, Templates: cfg.Templates,
+		Links: route.Links{PublicURL: cfg.Server.PublicURL, TTL: cfg.Links.TTL}}
 }
 
 // runTest returns how what happens differs from what the test expects.
@@ -107,6 +108,7 @@ func Warnings(cfg *config.Config) []config.Problem {
 			}
 			data := render.Sample()
 			data.Rule = r.Name
+			data.Link = func() string { return render.SampleLink(cfg.Server.PublicURL) }
 			m, err := cfg.Templates.Render(render.SMS, send.Template, data)
 			if err != nil {
 				continue // reported with the templates

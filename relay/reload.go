@@ -101,6 +101,8 @@ func (s *Service) use(ctx context.Context, cfg *config.Config) error {
 		Project: cfg.SignalWire.Project,
 		Token:   string(cfg.SignalWire.Token),
 		Log:     s.log,
+
+		AllowHosts: cfg.Links.AllowHosts,
 	})
 	if err != nil {
 		return err

@@ -25,6 +25,7 @@ func (l *loader) check(c *Config) {
 	l.checkStore(top.key("store"), &c.Store)
 	l.checkChannels(top.key("channel"), c)
 	l.checkSignalWire(top.key("signalwire"), c)
+	l.checkLinks(top.key("links"), c)
 	l.checkDelivery(top.key("delivery"), &c.Delivery)
 	if len(c.RuleList) == 0 {
 		l.warn(top.key("rule"), "missing: without a [[rule]] nobody is told anything")
@@ -93,12 +94,18 @@ func (l *loader) loadTemplates(at place, c *Config) {
 	for i, rule := range c.RuleList {
 		for j, send := range rule.Send {
 			kind := c.Channels[send.Via].Kind
-			if !slices.Contains(kinds, kind) || send.Template == "" || faulty[send.Template] || c.Templates.Has(kind, send.Template) {
+			if !slices.Contains(kinds, kind) || send.Template == "" || faulty[send.Template] {
 				continue
 			}
 			key := fmt.Sprintf("send[%d].template", j)
 			at := place{fmt.Sprintf("rule[%d].%s", i, key), fmt.Sprintf("rule %q: %s: ", rule.Name, key)}
-			l.fault(at, "no template %q for %s (have %s)", clip(send.Template), kind, strings.Join(c.Templates.Names(kind), ", "))
+			switch {
+			case !c.Templates.Has(kind, send.Template):
+				l.fault(at, "no template %q for %s (have %s)", clip(send.Template), kind, strings.Join(c.Templates.Names(kind), ", "))
+			case c.Templates.HasLink(kind, send.Template) && !l.has(publicURL):
+				l.fault(at, "%q has {{.Link}}, which people open under [server] public_url: want that too, such as https://hooks.example.com",
+					send.Template)
+			}
 		}
 	}
 }

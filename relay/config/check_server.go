@@ -3,6 +3,7 @@ package config
 import (
 	"crypto/tls"
 	"net"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"strconv"
@@ -17,6 +18,9 @@ import (
 // hostName is a name such as example.signalwire.com (RFC 1123, 2.1), with at
 // least two labels.
 var hostName = regexp.MustCompile(`(?i)^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$`)
+
+// publicURL is where links to recordings need it.
+var publicURL = place{}.key("server").key("public_url")
 
 func (l *loader) checkServer(at place, c *Config) {
 	s := &c.Server
@@ -97,6 +101,25 @@ func (l *loader) checkStore(at place, s *Store) {
 	}
 	if s.Keep < time.Hour {
 		l.fault(at.key("keep"), "want at least 1h")
+	}
+}
+
+// checkLinks checks what links do, once it is known how long anything is kept.
+func (l *loader) checkLinks(at place, c *Config) {
+	ttl := at.key("ttl")
+	switch {
+	case !l.has(ttl):
+		c.Links.TTL = min(c.Links.TTL, c.Store.Keep)
+	case c.Links.TTL < time.Minute:
+		l.fault(ttl, "want at least 1m, such as 30d")
+	case c.Links.TTL > c.Store.Keep && !l.isUnread("store.keep"):
+		l.fault(ttl, "links are forgotten with their recordings: want no more than keep of [store]")
+	}
+	for i, host := range c.Links.AllowHosts {
+		c.Links.AllowHosts[i] = strings.ToLower(host)
+		if _, err := netip.ParseAddr(host); err == nil || !hostName.MatchString(host) {
+			l.fault(at.key("allow_hosts").item(i, host), "want a host name alone, such as recordings.example.com")
+		}
 	}
 }
 

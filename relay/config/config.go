@@ -30,6 +30,7 @@ type Config struct {
 	Store         Store                    `toml:"store"`
 	SignalWire    SignalWire               `toml:"signalwire"`
 	TemplateFiles TemplateFiles            `toml:"templates"`
+	Links         Links                    `toml:"links"`
 	Delivery      Delivery                 `toml:"delivery"`
 	Channels      map[string]Channel       `toml:"channel"`
 	Contacts      map[string]rules.Contact `toml:"contact"`
@@ -103,6 +104,12 @@ type TemplateFiles struct {
 	Dir string `toml:"dir"` // empty where there are none
 }
 
+// Links says what the links in messages do.
+type Links struct {
+	TTL        time.Duration `toml:"ttl"`         // from when the message is made
+	AllowHosts []string      `toml:"allow_hosts"` // where recordings may be beside the providers' hosts, in lower case
+}
+
 // Delivery says how long and how often a failing delivery is tried.
 type Delivery struct {
 	FirstRetry  time.Duration `toml:"first_retry"`
@@ -153,6 +160,7 @@ func defaults() *Config {
 	return &Config{
 		Server:   Server{Listen: "127.0.0.1:8080", Admin: "127.0.0.1:8081"},
 		Store:    Store{URL: "sqlite:ringpost.db", Keep: 90 * day},
+		Links:    Links{TTL: 30 * day},
 		Delivery: Delivery{FirstRetry: 5 * time.Second, MaxRetry: time.Hour, GiveUpAfter: 3 * day},
 	}
 }

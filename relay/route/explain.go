@@ -32,12 +32,13 @@ type Message struct {
 	Problem  string `json:"problem,omitempty"` // why it cannot go out; empty where it can
 }
 
-// Explain says what [Plan.Deliveries] makes of cb.
+// Explain says what [Plan.Deliveries] makes of cb, with a sample in place of each
+// link.
 func (p *Plan) Explain(cb *callback.Callback) Explanation {
 	trace := p.Rules.Explain(cb)
 	e := Explanation{Rules: trace.Rules, Deliveries: make([]Message, len(trace.Deliveries))}
 	for i, asked := range trace.Deliveries {
-		d := p.delivery(cb, asked)
+		d := p.delivery(cb, asked, p.sampleLink)
 		e.Deliveries[i] = Message{
 			Rule: d.Rule, Channel: d.Channel, Kind: d.Kind, To: d.To, Subject: d.Subject, Text: d.Text, HTML: d.HTML,
 			Shadow: asked.Shadow, Problem: d.LastError,

@@ -11,6 +11,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"ringpost/relay/callback"
 	"ringpost/relay/render"
@@ -24,6 +25,13 @@ type Plan struct {
 	ID        int64 // of its definition in the store; 0 where it is not kept there
 	Rules     *rules.Set
 	Templates *render.Templates
+	Links     Links
+}
+
+// Links says what links to recordings are like.
+type Links struct {
+	PublicURL string // of the service, without a slash at its end
+	TTL       time.Duration
 }
 
 // Definition returns what the store keeps of the plan: all that its rules decide
@@ -75,24 +83,42 @@ func Restore(definition []byte) (*rules.Set, error) {
 // with the names of the rules that matched. One whose recipient or words cannot
 // be made is [store.Dead] and says why. The others are [store.Shadow] or
 // [store.Queued].
+// A message whose template asks for a link has one of its own.
 func (p *Plan) Deliveries(cb *callback.Callback) (deliveries []*store.Delivery, matched []string) {
+	return p.deliveries(cb, p.newLink)
+}
+
+// linker makes the link in what a delivery says.
+type linker func(*store.Delivery) string
+
+// newLink makes a link that opens the recording, once the delivery is stored.
+func (p *Plan) newLink(d *store.Delivery) string {
+	d.Link = &store.Link{Token: store.NewToken(), TTL: p.Links.TTL}
+	return p.Links.PublicURL + render.LinkPath + d.Link.Token
+}
+
+// sampleLink makes a link for a message that is not going to be sent.
+func (p *Plan) sampleLink(*store.Delivery) string { return render.SampleLink(p.Links.PublicURL) }
+
+func (p *Plan) deliveries(cb *callback.Callback, link linker) (deliveries []*store.Delivery, matched []string) {
 	asked, matched := p.Rules.Evaluate(cb)
 	for _, a := range asked {
-		deliveries = append(deliveries, p.delivery(cb, a))
+		deliveries = append(deliveries, p.delivery(cb, a, link))
 	}
 	return deliveries, matched
 }
 
-func (p *Plan) delivery(cb *callback.Callback, a rules.Delivery) *store.Delivery {
+func (p *Plan) delivery(cb *callback.Callback, a rules.Delivery, link linker) *store.Delivery {
 	d := &store.Delivery{Rule: a.Rule, Channel: a.Channel, Kind: a.Kind, To: a.To, State: store.Queued}
 	if a.Shadow {
 		d.State = store.Shadow
 	}
 	d.LastError = a.Problem
 	if d.LastError == "" {
-		m, err := p.Templates.Render(a.Kind, a.Template, &render.Data{Callback: cb, Rule: a.Rule, To: a.To})
+		m, err := p.Templates.Render(a.Kind, a.Template, &render.Data{Callback: cb, Rule: a.Rule, To: a.To,
+			Link: func() string { return link(d) }})
 		if err != nil {
-			d.LastError = err.Error()
+			d.LastError, d.Link = err.Error(), nil
 		}
 		d.Subject, d.Text, d.HTML = m.Subject, m.Text, m.HTML
 	}
