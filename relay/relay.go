@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,6 +21,7 @@ import (
 	"ringpost/relay/intake"
 	"ringpost/relay/metrics"
 	"ringpost/relay/page"
+	"ringpost/relay/player"
 	"ringpost/relay/recording"
 	"ringpost/relay/route"
 	"ringpost/relay/store"
@@ -55,6 +57,7 @@ type Service struct {
 	history   *history.History
 	audio     atomic.Pointer[recording.Fetcher]
 	page      *page.Page
+	player    *player.Player
 	callbacks server
 	admin     server
 
@@ -106,7 +109,10 @@ func New(ctx context.Context, cfg *config.Config, o Options) (s *Service, err er
 
 // listen binds the addresses.
 func (s *Service) listen(ctx context.Context, cfg *config.Config) (err error) {
-	s.callbacks = newServer(s.intake, s.log)
+	if s.player, err = player.New(s.store, s.serveGuest, s.log); err != nil {
+		return err
+	}
+	s.callbacks = newServer(s.public(), s.log)
 	if s.page, err = page.New(s, s.store, s.log); err != nil {
 		return fmt.Errorf("make the page: %w", err)
 	}
@@ -125,6 +131,18 @@ func (s *Service) listen(ctx context.Context, cfg *config.Config) (err error) {
 		})
 	}
 	return nil
+}
+
+// public answers on the callbacks' listener: links, and callbacks as if there
+// were no links.
+func (s *Service) public() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, player.Path) {
+			s.player.ServeHTTP(w, r)
+			return
+		}
+		s.intake.ServeHTTP(w, r)
+	})
 }
 
 // newServer bounds what a client may take: senders of callbacks connect within
@@ -182,6 +200,7 @@ func (s *Service) Run(ctx context.Context) error {
 	s.log.Info("draining")
 	s.draining.Store(true)
 	s.page.Close()
+	s.player.Close()
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTime)
 	defer cancel()
 	err = errors.Join(err, s.callbacks.Shutdown(closing))
@@ -231,6 +250,11 @@ func (s *Service) Ready(ctx context.Context) error {
 // ServeAudio answers r with the audio of the recording at url, from the provider.
 func (s *Service) ServeAudio(w http.ResponseWriter, r *http.Request, url string) {
 	s.audio.Load().ServeAudio(w, r, url)
+}
+
+// serveGuest is [Service.ServeAudio] for whoever has a link.
+func (s *Service) serveGuest(w http.ResponseWriter, r *http.Request, url string) {
+	s.audio.Load().ServeGuest(w, r, url)
 }
 
 // answerRings looks for what other nodes leave to this one, until ctx ends.
