@@ -46,6 +46,11 @@ func (s *Service) Cancel(ctx context.Context, id int64, by string) error {
 	return s.store.Cancel(ctx, id, by)
 }
 
+// Revoke makes the link in what a delivery says open nothing any more.
+func (s *Service) Revoke(ctx context.Context, id int64, by string) error {
+	return s.store.Revoke(ctx, id, by)
+}
+
 // Forward has what a delivery says sent to someone else, a contact or an address
 // that its channel takes, and returns the id of the new delivery.
 func (s *Service) Forward(ctx context.Context, id int64, to, by string) (int64, error) {

@@ -17,8 +17,8 @@ import (
 
 func (p *program) deliveries() *cobra.Command {
 	cmd := p.listDeliveries("deliveries")
-	cmd.Short = "List, show, retry and cancel the deliveries of a running service"
-	cmd.AddCommand(p.listDeliveries("list"), p.showDelivery(), p.retryDeliveries(), p.cancelDeliveries())
+	cmd.Short = "List, show, retry, cancel and revoke the deliveries of a running service"
+	cmd.AddCommand(p.listDeliveries("list"), p.showDelivery(), p.retryDeliveries(), p.cancelDeliveries(), p.revokeDeliveries())
 	return cmd
 }
 
@@ -155,6 +155,7 @@ func (p *program) printDelivery(d api.Delivery) error {
 	if d.FinishedAt != nil {
 		row("finished", moment(*d.FinishedAt))
 	}
+	row("link", linkInWords(d.Link))
 	row("provider's id", d.ProviderID)
 	row("last error", d.LastError)
 	for _, a := range d.History {
@@ -168,6 +169,21 @@ func (p *program) printDelivery(d api.Delivery) error {
 		row("by "+o.By, moment(o.At)+": "+o.What)
 	}
 	return w.Flush()
+}
+
+// linkInWords says how a link stands; empty where there is none.
+func linkInWords(l *api.Link) string {
+	if l == nil {
+		return ""
+	}
+	text := "not opened"
+	if l.OpenedAt != nil {
+		text = fmt.Sprintf("opened %d times, last %s", l.Opens, moment(*l.OpenedAt))
+	}
+	if l.RevokedAt != nil {
+		return text + ", revoked " + moment(*l.RevokedAt)
+	}
+	return text + ", until " + moment(l.ExpiresAt)
 }
 
 func (p *program) retryDeliveries() *cobra.Command {
@@ -224,6 +240,18 @@ func (p *program) cancelDeliveries() *cobra.Command {
 		Long:  "Cancel ends deliveries that wait for their time, or for a person, without sending them." + serverHelp,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.operate(cmd.Context(), args, (*api.Client).Cancel, "is cancelled")
+		},
+	})
+}
+
+func (p *program) revokeDeliveries() *cobra.Command {
+	return p.withServer(&cobra.Command{
+		Use:   "revoke ID...",
+		Short: "Make the links in messages open nothing any more",
+		Long: `Revoke makes the link in what a delivery says open nothing any more, at once and
+for good. Whoever is sent the recording again gets a new one.` + serverHelp,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.operate(cmd.Context(), args, (*api.Client).Revoke, "opens nothing any more")
 		},
 	})
 }

@@ -35,6 +35,8 @@ type Service interface {
 	Retry(ctx context.Context, id int64, by string) error
 	// Cancel ends a delivery that waits without sending it; by is who asks.
 	Cancel(ctx context.Context, id int64, by string) error
+	// Revoke makes the link in what a delivery says open nothing; by is who asks.
+	Revoke(ctx context.Context, id int64, by string) error
 	// RetryAll makes all deliveries due at once that f finds, dead ones unless it
 	// has a state, and returns how many they are.
 	RetryAll(ctx context.Context, f store.Filter, by string) (n int, err error)
@@ -86,6 +88,7 @@ func New(service Service, s *store.Store, page Page, metrics prometheus.Gatherer
 	r.POST("/api/deliveries/:id", a.retryAll)
 	r.POST("/api/deliveries/:id/retry", a.retry)
 	r.POST("/api/deliveries/:id/cancel", a.cancel)
+	r.POST("/api/deliveries/:id/revoke", a.revoke)
 	r.POST("/api/deliveries/:id/forward", a.forward)
 	r.HandlerFunc(http.MethodGet, "/api/channels", a.channels)
 	r.POST("/api/channels/:name/pause", a.pause)

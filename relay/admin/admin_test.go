@@ -51,6 +51,9 @@ func (s *service) Cancel(ctx context.Context, id int64, by string) error {
 func (s *service) RetryAll(ctx context.Context, f store.Filter, by string) (int, error) {
 	return s.store.RetryAll(ctx, f, by, time.Hour)
 }
+func (s *service) Revoke(ctx context.Context, id int64, by string) error {
+	return s.store.Revoke(ctx, id, by)
+}
 func (s *service) Forward(ctx context.Context, id int64, to, by string) (int64, error) {
 	return s.store.Forward(ctx, id, to, by, time.Hour)
 }

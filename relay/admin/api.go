@@ -68,9 +68,17 @@ func (a *Admin) delivery(w http.ResponseWriter, r *http.Request, p httprouter.Pa
 		a.refuse(w, err)
 		return
 	}
+	link, err := a.store.Link(r.Context(), id)
+	if err != nil {
+		a.refuse(w, err)
+		return
+	}
 	out := view(d, deliver.Why(d, a.statuses()[d.Channel], operations, a.store.Now()))
 	for _, t := range attempts {
 		out.History = append(out.History, api.Attempt{Number: t.Number, StartedAt: t.StartedAt, Seconds: t.Took.Seconds(), Error: t.Err})
+	}
+	if link != nil {
+		out.Link = &api.Link{Opens: link.Opens, OpenedAt: orNull(link.OpenedAt), ExpiresAt: link.ExpiresAt, RevokedAt: orNull(link.RevokedAt)}
 	}
 	for _, o := range operations {
 		out.Operations = append(out.Operations, api.Operation(o))

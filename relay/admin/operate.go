@@ -18,6 +18,10 @@ func (a *Admin) cancel(w http.ResponseWriter, r *http.Request, p httprouter.Para
 	a.operate(w, r, p, func(id int64) error { return a.service.Cancel(r.Context(), id, a.access.asker(r)) })
 }
 
+func (a *Admin) revoke(w http.ResponseWriter, r *http.Request, p httprouter.Params) {
+	a.operate(w, r, p, func(id int64) error { return a.service.Revoke(r.Context(), id, a.access.asker(r)) })
+}
+
 // operate does op to a delivery and answers with what has become of it.
 func (a *Admin) operate(w http.ResponseWriter, r *http.Request, p httprouter.Params, op func(id int64) error) {
 	id, err := deliveryID(p)

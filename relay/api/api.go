@@ -97,8 +97,18 @@ type Delivery struct {
 	FinishedAt    *time.Time `json:"finished_at"`
 
 	// Of a single delivery only.
+	Link       *Link       `json:"link,omitempty"` // null where what it says has none
 	History    []Attempt   `json:"history,omitempty"`
 	Operations []Operation `json:"operations,omitempty"`
+}
+
+// Link is what is known of the link in what a delivery says. What it leads to is
+// for the recipient.
+type Link struct {
+	Opens     int        `json:"opens"`
+	OpenedAt  *time.Time `json:"opened_at"` // last; null where it was not opened
+	ExpiresAt time.Time  `json:"expires_at"`
+	RevokedAt *time.Time `json:"revoked_at"`
 }
 
 // Deliveries is a page of deliveries, newest first.

@@ -80,6 +80,11 @@ func (c *Client) Cancel(ctx context.Context, id int64) (d Delivery, err error) {
 	return d, c.post(ctx, deliveryPath(id, "/cancel"), nil, &d)
 }
 
+// Revoke makes the link in what a delivery says open nothing any more.
+func (c *Client) Revoke(ctx context.Context, id int64) (d Delivery, err error) {
+	return d, c.post(ctx, deliveryPath(id, "/revoke"), nil, &d)
+}
+
 // RetryAll makes all deliveries due at once that a filter finds, which must not
 // be empty: dead ones unless it says otherwise.
 func (c *Client) RetryAll(ctx context.Context, filter url.Values) (r Retried, err error) {
