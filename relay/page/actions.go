@@ -23,6 +23,12 @@ func (p *Page) cancel(w http.ResponseWriter, r *http.Request, params httprouter.
 	})
 }
 
+func (p *Page) revoke(w http.ResponseWriter, r *http.Request, params httprouter.Params) error {
+	return p.change(w, r, params, "revoked", func(ctx context.Context, id int64) error {
+		return p.service.Revoke(ctx, id, asker(r))
+	})
+}
+
 // forward sends the same words to someone else too.
 func (p *Page) forward(w http.ResponseWriter, r *http.Request, params httprouter.Params) error {
 	to := strings.TrimSpace(r.PostFormValue("to"))

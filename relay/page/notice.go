@@ -10,6 +10,7 @@ import (
 var notices = map[string]string{
 	"retried":   "It will be tried again now.",
 	"cancelled": "It is cancelled and will not be sent.",
+	"revoked":   "The link opens nothing any more.",
 	"forwarded": "It is on its way to someone else too.",
 	"paused":    "The channel is paused. What is due waits until it is resumed.",
 	"resumed":   "The channel is resumed.",

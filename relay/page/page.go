@@ -49,6 +49,7 @@ type Service interface {
 	Retry(ctx context.Context, id int64, by string) error
 	RetryAll(ctx context.Context, f store.Filter, by string) (n int, err error)
 	Cancel(ctx context.Context, id int64, by string) error
+	Revoke(ctx context.Context, id int64, by string) error
 	Forward(ctx context.Context, id int64, to, by string) (newID int64, err error)
 	Pause(ctx context.Context, channel, by string) error
 	Resume(ctx context.Context, channel, by string) error
@@ -107,6 +108,7 @@ func New(service Service, s *store.Store, log *slog.Logger) (*Page, error) {
 	for path, h := range map[string]handler{
 		"/deliveries/:id/retry":   p.retry,
 		"/deliveries/:id/cancel":  p.cancel,
+		"/deliveries/:id/revoke":  p.revoke,
 		"/deliveries/:id/forward": p.forward,
 		"/rules/try":              p.try,
 		"/channels/pause":         p.pause,

@@ -60,6 +60,10 @@ func (s *service) Cancel(ctx context.Context, id int64, by string) error {
 	return s.store.Cancel(ctx, id, by)
 }
 
+func (s *service) Revoke(ctx context.Context, id int64, by string) error {
+	return s.store.Revoke(ctx, id, by)
+}
+
 func (s *service) Forward(ctx context.Context, id int64, to, by string) (int64, error) {
 	return s.store.Forward(ctx, id, to, by, time.Hour)
 }

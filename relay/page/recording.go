@@ -49,7 +49,8 @@ type delivery struct {
 	store.Delivery
 	Who        string // the contact with that address, or the address
 	Why        string
-	Segments   int // of an SMS
+	Segments   int  // of an SMS
+	LinkOpens  bool // the link in what it says opens the recording
 	Attempts   []store.Attempt
 	Operations []store.Operation
 }
@@ -152,6 +153,10 @@ func (p *Page) whole(ctx context.Context, id int64, plan *plan, channels map[str
 	if d.Operations, err = p.store.Operations(ctx, id); err != nil {
 		return d, err
 	}
+	if d.Link, err = p.store.Link(ctx, id); err != nil {
+		return d, err
+	}
+	d.LinkOpens = d.Link != nil && d.Link.RevokedAt.IsZero() && d.Link.ExpiresAt.After(p.store.Now())
 	d.Why = sentence(deliver.Why(found, channels[d.Channel], d.Operations, p.store.Now()))
 	if d.Kind == render.SMS && d.Text != "" {
 		d.Segments, _ = render.Segments(d.Text)

@@ -86,6 +86,8 @@ func conflict(e *store.StateError) string {
 	switch {
 	case e.Reason != "" && e.Op == "forward":
 		text += " Its words could not be made, so there is nothing to send on."
+	case e.Op == "revoke":
+		text += " Its message has no link that could be revoked."
 	case e.Reason != "":
 		text += " There is nobody to send it to, or nothing to send, so trying again changes nothing. Send it to someone else, or mend the rule."
 	case e.State == store.Sending:

@@ -97,8 +97,11 @@ func (d *delivery) timeline() (all []moment) {
 	}
 	for _, o := range d.Operations {
 		title := to + " was " + o.What + " by " + o.By
-		if strings.HasSuffix(o.What, " the channel") {
+		switch {
+		case strings.HasSuffix(o.What, " the channel"):
 			title = o.By + " " + o.What + " " + d.Channel
+		case strings.HasSuffix(o.What, " the link"):
+			title = o.By + " " + o.What + " in " + strings.Replace(to, "The", "the", 1)
 		}
 		all = append(all, moment{At: o.At, Title: title})
 	}
