@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -100,12 +101,32 @@ type scenario struct {
 	api     *peers.SignalWire
 	service *relay.Service
 	store   string
+	log     *said
+	trouble atomic.Pointer[peers.Hook] // of the API; nil where there is none
 	stop    func()
+}
+
+// said is a log that several goroutines write.
+type said struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (s *said) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(p)
+}
+
+func (s *said) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
 }
 
 func newScenario(t *testing.T, archive *txtar.Archive, location string) *scenario {
 	t.Helper()
-	s := &scenario{t: t, store: location, files: make(map[string]string)}
+	s := &scenario{t: t, store: location, files: make(map[string]string), log: new(said)}
 	for _, f := range archive.Files {
 		s.files[f.Name] = string(f.Data)
 	}
@@ -114,7 +135,13 @@ func newScenario(t *testing.T, archive *txtar.Archive, location string) *scenari
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.mail.Close() })
-	if s.api, err = peers.NewSignalWire(peers.SignalWireConfig{Project: "p", Token: "t"}); err != nil {
+	if s.api, err = peers.NewSignalWire(peers.SignalWireConfig{Project: "p", Token: "t", ProtectMedia: true,
+		Hook: func(ctx context.Context, step peers.Step, subject string) error {
+			if hook := s.trouble.Load(); hook != nil {
+				return (*hook)(ctx, step, subject)
+			}
+			return nil
+		}}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.api.Close() })
@@ -123,7 +150,7 @@ func newScenario(t *testing.T, archive *txtar.Archive, location string) *scenari
 		t.Fatalf("problems: %v", problems)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	s.service, err = relay.New(ctx, cfg, relay.Options{Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Version: "test",
+	s.service, err = relay.New(ctx, cfg, relay.Options{Log: slog.New(slog.NewTextHandler(s.log, nil)), Version: "test",
 		Load: s.load})
 	if err != nil {
 		t.Fatal(err)

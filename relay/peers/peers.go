@@ -44,6 +44,11 @@ var (
 	ErrAcceptAndCut = errors.New("accept the message and cut the connection")
 )
 
+// SentOn sends the client on to another URL. It makes sense at FetchRecording.
+type SentOn struct{ URL string }
+
+func (e *SentOn) Error() string { return "sent on" }
+
 // ask calls the hook, if there is one.
 func (h Hook) ask(ctx context.Context, step Step, subject string) error {
 	if h == nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"math"
 	"net/http"
 	"path"
@@ -27,6 +28,10 @@ func (s *SignalWire) recording(w http.ResponseWriter, r *http.Request) error {
 	format := path.Ext(file)
 	sid := strings.TrimSuffix(file, format)
 	if err := s.config.Hook.ask(r.Context(), FetchRecording, sid); err != nil {
+		if to, ok := errors.AsType[*SentOn](err); ok {
+			http.Redirect(w, r, to.URL, http.StatusFound)
+			return nil
+		}
 		return err
 	}
 	length, ok := s.recordings.Load(sid)
