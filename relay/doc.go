@@ -28,6 +28,11 @@
 // delivered, to be tried again (deliver/backoff.go), dead, or not known. A
 // channel in trouble is left alone and probed (deliver/circuit.go).
 //
+// The message may hold a link that opens the recording ({{.Link}}, render/link.go).
+// It was made with the delivery (route/plan.go, store/link.go), and is opened on
+// the callbacks' listener: package player shows a small page, counts, and plays
+// what package recording fetches from the provider.
+//
 // Beside that way: package history writes down every few seconds what was counted,
 // and which requests were refused (history/history.go). What people do comes by
 // operate.go, and is written down with who did it (store/operate.go,

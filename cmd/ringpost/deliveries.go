@@ -179,6 +179,9 @@ func linkInWords(l *api.Link) string {
 	text := "not opened"
 	if l.OpenedAt != nil {
 		text = fmt.Sprintf("opened %d times, last %s", l.Opens, moment(*l.OpenedAt))
+		if l.Opens == 1 {
+			text = "opened once, " + moment(*l.OpenedAt)
+		}
 	}
 	if l.RevokedAt != nil {
 		return text + ", revoked " + moment(*l.RevokedAt)

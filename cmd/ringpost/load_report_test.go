@@ -96,14 +96,17 @@ func ratio(a, b []float64) float64 {
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
 // memory returns what the server has in memory, in megabytes of 1,000,000
-// bytes.
-func memory(s *server) float64 {
+// bytes, and peakMemory the most that it ever had.
+func memory(s *server) float64     { return inMemory(s, "VmRSS:") }
+func peakMemory(s *server) float64 { return inMemory(s, "VmHWM:") }
+
+func inMemory(s *server, name string) float64 {
 	s.t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.command.Process.Pid))
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	_, rss, _ := strings.Cut(string(status), "VmRSS:")
+	_, rss, _ := strings.Cut(string(status), name)
 	rss, _, _ = strings.Cut(rss, "kB")
 	kilobytes, err := strconv.ParseFloat(strings.TrimSpace(rss), 64)
 	if err != nil {

@@ -114,6 +114,8 @@ func (l *loader) checkLinks(at place, c *Config) {
 		l.fault(ttl, "want at least 1m, such as 30d")
 	case c.Links.TTL > c.Store.Keep && !l.isUnread("store.keep"):
 		l.fault(ttl, "links are forgotten with their recordings: want no more than keep of [store]")
+	case c.Links.TTL < c.Delivery.GiveUpAfter && !l.isUnread("delivery.give_up_after"):
+		l.warn(ttl, "shorter than give_up_after of [delivery]: a message that is delivered late may hold a link that has expired")
 	}
 	for i, host := range c.Links.AllowHosts {
 		c.Links.AllowHosts[i] = strings.ToLower(host)

@@ -16,7 +16,7 @@ func TestLinksLastAMonthOrAsLongAsWhatTheyOpen(t *testing.T) {
 	}{
 		{"", 30 * 24 * time.Hour},
 		{"[store]\nkeep = \"7d\"\n", 7 * 24 * time.Hour},
-		{"[store]\nkeep = \"7d\"\n[links]\nttl = \"1d12h\"\n", 36 * time.Hour},
+		{"[store]\nkeep = \"7d\"\n[links]\nttl = \"3d12h\"\n", 84 * time.Hour},
 		{"[links]\nttl = \"90d\"\n", 90 * 24 * time.Hour},
 	} {
 		if got := mustParse(t, base+test.add+anyRule, nil).Links.TTL; got != test.want {
@@ -25,6 +25,10 @@ func TestLinksLastAMonthOrAsLongAsWhatTheyOpen(t *testing.T) {
 	}
 	if _, problems := parse(base+"[links]\nttl = \"59s\"\n"+anyRule, nil, config.Serve); len(problems) != 1 || !strings.Contains(problems[0].Text, "want at least 1m") {
 		t.Errorf("with a ttl of 59s: %v, want one problem", problems)
+	}
+	if _, problems := parse(base+"[links]\nttl = \"71h\"\n"+anyRule, nil, config.Serve); len(problems) != 1 || !problems[0].Warning ||
+		!strings.Contains(problems[0].Text, "delivered late may hold a link that has expired") {
+		t.Errorf("with a ttl that is shorter than a message may take: %v, want a warning", problems)
 	}
 }
 

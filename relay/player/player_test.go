@@ -218,7 +218,7 @@ func TestHostilePathsOpenNothing(t *testing.T) {
 	f := newFixture(t)
 	d := f.link(finished("rec-1"), time.Hour)
 	for i, path := range hostile {
-		r := httptest.NewRequest("GET", "/", nil)
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.RemoteAddr = fmt.Sprintf("192.0.2.%d:1", i)
 		r.URL.Path, r.URL.RawPath = strings.ReplaceAll(path, "TOKEN", d.Link.Token), ""
 		if u, err := r.URL.Parse(strings.ReplaceAll(path, "TOKEN", d.Link.Token)); err == nil && strings.Contains(path, "%") {
@@ -251,7 +251,7 @@ func FuzzPathsOpenNothingButTheLink(f *testing.F) {
 	}
 	n := 0
 	f.Fuzz(func(t *testing.T, path string) {
-		r := httptest.NewRequest("GET", "/", nil)
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		n++
 		r.RemoteAddr = fmt.Sprintf("10.%d.%d.%d:1", n>>16&255, n>>8&255, n&255)
 		r.URL.Path = "/r/" + path

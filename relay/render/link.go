@@ -47,7 +47,7 @@ func (t *Templates) HasLink(kind, name string) bool {
 
 func hasLink(t *template.Template) bool {
 	return slices.ContainsFunc(t.Templates(), func(part *template.Template) bool {
-		return part.Tree != nil && asks(part.Tree.Root)
+		return part.Tree != nil && asks(part.Root)
 	})
 }
 
