@@ -105,6 +105,11 @@ func TestTheLinkInAnSMSPlaysAProtectedRecordingUntilItIsRevoked(t *testing.T) {
 			}
 		}
 
+		s.post("form RecordingStatus=completed RecordingSid=gone RecordingUrl=" + s.api.RecordingURL("gone") + " => 200")
+		if gone, body := s.open(s.link(2) + "/audio"); gone.StatusCode != http.StatusNotFound || body != "There is no such recording any more.\n" {
+			t.Errorf("one that the provider has no longer = %s %q, want 404", gone.Status, body)
+		}
+
 		if err := s.service.Revoke(t.Context(), 1, "kim"); err != nil {
 			t.Fatal(err)
 		}

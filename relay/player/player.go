@@ -29,8 +29,8 @@ const Path = render.LinkPath
 const (
 	// storeTime is how long a request waits for the store.
 	storeTime = 4 * time.Second
-	// maxLookups bounds the links that are looked for at once: callbacks need the
-	// same store.
+	// maxLookups bounds the links that are looked for, or counted, at once:
+	// callbacks need the same store.
 	maxLookups = 32
 	// audioPath is what a link's path ends with where it is for the audio.
 	audioPath = "/audio"
@@ -119,16 +119,27 @@ func (p *Player) find(r *http.Request, token string) ([]store.Stored, error) {
 	if !store.IsToken(token) || r.URL.RawPath != "" {
 		return nil, store.ErrNotFound
 	}
-	select {
-	case p.lookups <- struct{}{}:
-		defer func() { <-p.lookups }()
-	default:
+	if !p.enter() {
 		return nil, errBusy
 	}
+	defer p.leave()
 	ctx, cancel := context.WithTimeout(r.Context(), storeTime)
 	defer cancel()
 	return p.links.Linked(ctx, token)
 }
+
+// enter reports whether the store may be asked for one more link. Whoever has
+// asked it calls leave.
+func (p *Player) enter() bool {
+	select {
+	case p.lookups <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+func (p *Player) leave() { <-p.lookups }
 
 // count counts that a person has opened the link. A browser that only gets ready
 // for it says so. That it is not counted is no reason not to open it.
@@ -136,6 +147,10 @@ func (p *Player) count(r *http.Request, token string) {
 	if r.Method != http.MethodGet || r.Header.Get("Sec-Purpose") != "" || r.Header.Get("Purpose") != "" {
 		return
 	}
+	if !p.enter() {
+		return
+	}
+	defer p.leave()
 	ctx, cancel := context.WithTimeout(r.Context(), storeTime)
 	defer cancel()
 	if err := p.links.Opened(ctx, token); err != nil {

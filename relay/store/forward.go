@@ -73,10 +73,7 @@ func (t *tx) forward(d *Delivery, to, by string, now time.Time, giveUpAfter time
 	}
 	forwarded.begin(Stored{ID: d.CallbackID,
 		Callback: &callback.Callback{RecordingSid: d.Recording, ReceivedAt: d.ReceivedAt}}, now, giveUpAfter)
-	if err := t.engine.insert(t, []*Delivery{forwarded}, lease{}); err != nil {
-		return 0, err
-	}
-	if err := t.insertLinks([]*Delivery{forwarded}); err != nil {
+	if err := t.insert([]*Delivery{forwarded}, lease{}); err != nil {
 		return 0, err
 	}
 	_, err = t.exec(`INSERT INTO sent_on (callback_id, delivery_id) VALUES (?, ?)`, d.CallbackID, forwarded.ID)

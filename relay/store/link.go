@@ -138,9 +138,12 @@ func (s *Store) Revoke(ctx context.Context, id int64, by string) error {
 	})
 }
 
-// insertLinks writes the links of deliveries that were just inserted. Most have
+// insert writes new deliveries with what they say, and their links. Most have
 // none.
-func (t *tx) insertLinks(deliveries []*Delivery) error {
+func (t *tx) insert(deliveries []*Delivery, l lease) error {
+	if err := t.engine.insert(t, deliveries, l); err != nil {
+		return err
+	}
 	var linked []*Delivery
 	for _, d := range deliveries {
 		if d.Link != nil {

@@ -183,10 +183,7 @@ func (s *Store) insert(tx *tx, batch []Routed, now time.Time, giveUpAfter time.D
 	if len(deliveries) == 0 {
 		return nil
 	}
-	if err := tx.engine.insert(tx, deliveries, lease{s.name, now.Add(Lease)}); err != nil {
-		return err
-	}
-	return tx.insertLinks(deliveries)
+	return tx.insert(deliveries, lease{s.name, now.Add(Lease)})
 }
 
 // begin fills in what a new delivery of cb has from the start.
