@@ -34,6 +34,8 @@ const (
 	lastWords = 3 * time.Second
 	// sweepEvery is how often old history is looked for.
 	sweepEvery = time.Hour
+	// fileEvery is how often calls are filed, if there are enough of them.
+	fileEvery = 10 * time.Second
 )
 
 // Options are what a service needs beside its configuration.
@@ -188,6 +190,7 @@ func (s *Service) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	running.Go(func() { s.router.Run(background) })
 	running.Go(func() { s.sweep(background) })
+	running.Go(func() { s.fileCalls(background) })
 	running.Go(func() { s.answerRings(background) })
 	running.Go(func() { s.history.Run(background) })
 	s.log.Info("serving", "callbacks", s.CallbacksAddr(), "admin", s.AdminAddr(), "version", s.options.Version)
@@ -290,6 +293,22 @@ func (s *Service) sweep(ctx context.Context) {
 			s.log.Error("old history not removed", "err", err)
 		case n > 0:
 			s.log.Info("old history removed", "callbacks", n)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// fileCalls has the store file calls until ctx ends.
+func (s *Service) fileCalls(ctx context.Context) {
+	tick := time.NewTicker(fileEvery)
+	defer tick.Stop()
+	for {
+		if err := s.store.FileCalls(ctx); err != nil && ctx.Err() == nil {
+			s.log.Warn("calls are not filed yet: until they are, they are found more slowly", "err", err)
 		}
 		select {
 		case <-ctx.Done():

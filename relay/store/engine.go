@@ -32,6 +32,10 @@ type engine interface {
 	// have ids in the other order.
 	disorder() int64
 
+	// lateFor is how long after a callback was received others may be stored with
+	// ids below its own.
+	lateFor() time.Duration
+
 	// inOneStatement reports whether add and finish are one statement each.
 	inOneStatement() bool
 	// add inserts callbacks that are not there yet and notes which were not.

@@ -48,3 +48,16 @@ func (s *Store) AgePlans(ctx context.Context, by time.Duration) error {
 		return err
 	})
 }
+
+// Filed returns how many buckets of calls are filed.
+func (s *Store) Filed(ctx context.Context) (int64, error) {
+	return s.edge(ctx, 0, `SELECT bucket FROM filed`)
+}
+
+// Backdate makes all callbacks received longer ago.
+func (s *Store) Backdate(ctx context.Context, by time.Duration) error {
+	return s.write(ctx, func(tx *tx) error {
+		_, err := tx.exec(`UPDATE callbacks SET received_at = received_at - ?`, by.Microseconds())
+		return err
+	})
+}

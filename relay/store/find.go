@@ -21,11 +21,6 @@ const (
 	// walkMore is how many more deliveries are read at once than callbacks are
 	// looked for, since a callback may have some.
 	walkMore = 16
-	// bucketStep is in how many of the buckets of callbacks_call a call is looked
-	// for at once.
-	bucketStep = 64
-	// bucketSize is how many callbacks those are for, as in the index.
-	bucketSize = 4096
 )
 
 // find returns the newest callbacks that q asks for, newest first.
@@ -80,39 +75,6 @@ func (s *Store) byRecording(ctx context.Context, p span, q Search) ([]int64, err
 	w.span(p)
 	w.hasDelivery(q.State)
 	return read(ctx, s, scanID, `SELECT c.id FROM callbacks c `+w.clause(), w.args...)
-}
-
-// byCall looks for a call in one bucket of callbacks after the other, from the
-// newest on.
-func (s *Store) byCall(ctx context.Context, p span, q Search) (found []int64, err error) {
-	first, err := s.edge(ctx, 0, `SELECT min(id) FROM callbacks`)
-	if err != nil {
-		return nil, err
-	}
-	newest, err := s.edge(ctx, -1, `SELECT max(id) FROM callbacks`)
-	if err != nil {
-		return nil, err
-	}
-	var w where
-	// SQLite uses the index for a number without a type, which + makes of it.
-	w.and("c.id / 4096 = +bucket.n AND c.routed_at IS NOT NULL AND c.call_sid <> ''")
-	w.is("c.call_sid", q.Text)
-	w.span(p)
-	w.hasDelivery(q.State)
-	last := max(p.low, first) / bucketSize
-	for n := min(p.high-1, newest) / bucketSize; n >= last && len(found) < q.Limit; n -= bucketStep {
-		args := append([]any{n, max(last, n-bucketStep+1)}, w.args...)
-		ids, err := read(ctx, s, scanID, `
-			WITH RECURSIVE bucket (n) AS (
-				SELECT CAST(? AS BIGINT) UNION ALL SELECT n - 1 FROM bucket WHERE n > ?)
-			SELECT c.id FROM bucket CROSS JOIN callbacks c `+s.engine.hint("callbacks_call")+`
-			`+w.clause()+` ORDER BY c.id DESC LIMIT ?`, append(args, q.Limit)...)
-		if err != nil {
-			return nil, err
-		}
-		found = append(found, ids...)
-	}
-	return found, nil
 }
 
 // byRecipient looks for recipients that begin as q.Text says, in its capitals or

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"errors"
 	"log/slog"
 	"path/filepath"
 	"regexp"
@@ -40,7 +41,7 @@ func (r recorded) QueryContext(ctx context.Context, query string, args []driver.
 
 // fullScan is a line of a query plan that goes through a whole table or a whole
 // index.
-var fullScan = regexp.MustCompile(`SCAN (d|c|m|o|other|deliveries|callbacks|messages|attempts|operations|tallies|links|l)\b`)
+var fullScan = regexp.MustCompile(`SCAN (d|c|k|m|o|other|calls|deliveries|callbacks|messages|attempts|operations|tallies|links|l)\b`)
 
 func TestQueriesUseTheirIndexes(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "ringpost.db")
@@ -107,6 +108,8 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 		{"link", func() error { _, err := s.Link(ctx, 1); return err }, primaryKey},
 		{"revoke", func() error { s.Revoke(ctx, 1, "kim"); return nil }, "links USING " + primaryKey},
 		{"hours", func() error { _, err := s.Hours(ctx, "rule", since); return err }, "PRIMARY KEY (what=? AND at>?)"},
+		{"file calls", func() error { return s.FileCalls(ctx) }, primaryKey + " (rowid>?)"},
+		{"old calls", func() error { return s.removeCalls(ctx) }, "PRIMARY KEY (bucket=?)"},
 		{"old counts", func() error { return s.ageTallies(ctx, since) }, "PRIMARY KEY (what=? AND at<?)"},
 		{"old callbacks", func() error { _, err := s.aged(ctx, 0, time.Now()); return err }, "callbacks_received (received_at>?)"},
 		{"remove", func() error { _, err := s.Remove(ctx, time.Now()); return err }, "deliveries_callback (callback_id=?)"},
@@ -139,7 +142,11 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 		{"the bound of a search by state", search(Search{State: Delivered, Before: 9}), "deliveries_callback (callback_id>?)"},
 		{"search by text, of a recording", search(Search{Text: "RE1"}), "(recording_sid=?)"},
 		{"search by text, of a recording in a state", search(Search{Text: "RE1", State: Dead}), "deliveries_callback (callback_id=?)"},
-		{"search by text, of a call", search(Search{Text: "CA1"}), "callbacks_call (<expr>=? AND call_sid=?)"},
+		{"search by text, of a call that is not filed", search(Search{Text: "CA1"}), "c USING " + primaryKey + " (rowid>?)"},
+		{"search by text, of a call", func() error {
+			err := s.write(ctx, func(tx *tx) error { _, err := tx.exec(`UPDATE filed SET bucket = 1`); return err })
+			return errors.Join(err, search(Search{Text: "CA1"})())
+		}, "k USING PRIMARY KEY (bucket=? AND call_sid=?)"},
 		{"search by text, of a recipient", search(Search{Text: "x"}), "deliveries_recipient (recipient=? AND id>? AND id<?)"},
 		{"the recipients of a search by text", search(Search{Text: "x"}), "COVERING INDEX deliveries_recipient (recipient>?)"},
 	} {

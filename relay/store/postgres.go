@@ -80,13 +80,16 @@ func openServer(ctx context.Context, config *pgx.ConnConfig, w *sql.DB, log *slo
 	r.SetMaxIdleConns(readers)
 	s := newStore(postgres{}, c, newSession(w, postgres{}, patience), r, nil)
 	s.router = newSession(w, postgres{}, patience)
+	s.filer = newSession(w, postgres{}, patience)
 	s.bell = hang(schema, s.name)
 	s.bell.start(config, s, log)
 	s.close = func() error {
 		s.bell.close()
 		s.routing.Lock()
 		defer s.routing.Unlock()
-		return s.router.close()
+		s.filing.Lock()
+		defer s.filing.Unlock()
+		return errors.Join(s.router.close(), s.filer.close())
 	}
 	return s, nil
 }

@@ -21,6 +21,9 @@ func (postgres) lock() string         { return "FOR UPDATE" }
 func (postgres) skipLocked() string   { return "FOR UPDATE SKIP LOCKED" }
 func (postgres) inOneStatement() bool { return true }
 func (postgres) disorder() int64      { return 1024 } // nodes route at once, a batch each
+func (postgres) lateFor() time.Duration {
+	return 3 * patience // for the transaction before, its own, and a second try
+}
 func (postgres) depth() string {
 	return "SELECT state, count(*) AS depth FROM deliveries WHERE " + waiting + " GROUP BY state"
 }

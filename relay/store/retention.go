@@ -28,6 +28,9 @@ func (s *Store) Remove(ctx context.Context, before time.Time) (n int64, err erro
 	if err != nil {
 		return n, fmt.Errorf("remove what was done to channels: %w", err)
 	}
+	if err := s.removeCalls(ctx); err != nil {
+		return n, err
+	}
 	if err := s.removePlans(ctx, before); err != nil {
 		return n, err
 	}
@@ -98,5 +101,5 @@ func (t *tx) remove(ids []int64) (n int64, err error) {
 			return 0, err
 		}
 	}
-	return n, nil
+	return n, t.fileAgain()
 }

@@ -12,8 +12,8 @@ import (
 // Search says which recordings are looked for. Zero fields do not narrow it.
 type Search struct {
 	// Text is a recording's id or a call's id, whole, or the beginning of a
-	// recipient. A call is found once its callbacks are routed, and of the
-	// recipients that begin so the first maxRecipients are looked at.
+	// recipient. Of the recipients that begin so the first maxRecipients are
+	// looked at.
 	Text  string
 	State State     // one of the callback's deliveries is in it
 	Since time.Time // by when the callback was received
@@ -64,8 +64,6 @@ func (s *Store) Recording(ctx context.Context, callback int64) ([]Recording, err
 	}
 	return found, nil
 }
-
-func scanID(rows *sql.Rows) (id int64, err error) { return id, rows.Scan(&id) }
 
 // recordings reads those of the callbacks that are there, in that order.
 func (s *Store) recordings(ctx context.Context, ids []int64) ([]Recording, error) {

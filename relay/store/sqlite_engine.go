@@ -15,6 +15,7 @@ func (sqlite) lock() string             { return "" } // there is one writer
 func (sqlite) skipLocked() string       { return "" }
 func (sqlite) inOneStatement() bool     { return false }
 func (sqlite) disorder() int64          { return 0 } // they are routed one after the other
+func (sqlite) lateFor() time.Duration   { return 0 }
 func (sqlite) depth() string            { return "SELECT state, depth FROM waiting" }
 
 // gone is any other, since there is one process. What that one has lost sight of,

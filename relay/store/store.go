@@ -8,11 +8,11 @@
 // until it ends delivered, dead, cancelled or unknown. operate.go, forward.go
 // and pause.go are what people do, which is written down with who did it.
 //
-// query.go is what programs ask, search.go and find.go what people look for.
-// link.go keeps what opens a recording to those who were told of it, plans.go
-// the rules that callbacks were routed by; tally.go counts over time, refusal.go
-// keeps the requests that were refused; retention.go says what is forgotten, and
-// when.
+// query.go is what programs ask, search.go, find.go and calls.go what people look
+// for. link.go keeps what opens a recording to those who were told of it,
+// plans.go the rules that callbacks were routed by; tally.go counts over time,
+// refusal.go keeps the requests that were refused; retention.go says what is
+// forgotten, and when.
 //
 // Everything that writes goes through one committer (group.go), which puts
 // what waits into one transaction (session.go), so that one fsync serves many.
@@ -58,6 +58,9 @@ type Store struct {
 	routing sync.Mutex // and what it guards
 	handoff *handoff   // where the store belongs to this process
 	router  *session   // where nodes share it
+
+	filing sync.Mutex // and what it guards
+	filer  *session   // where nodes share it
 
 	bell *bell // where nodes share it
 }

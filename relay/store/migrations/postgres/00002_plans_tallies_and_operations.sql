@@ -10,8 +10,16 @@ CREATE TABLE plans (
 );
 
 ALTER TABLE callbacks ADD COLUMN plan_id BIGINT NOT NULL DEFAULT 0;
-ALTER TABLE callbacks ALTER COLUMN call_sid TYPE TEXT COLLATE "C";
-CREATE INDEX callbacks_call ON callbacks ((id / 4096), call_sid) WHERE routed_at IS NOT NULL AND call_sid <> '';
+
+CREATE TABLE calls (
+    bucket      BIGINT NOT NULL,
+    call_sid    TEXT COLLATE "C" NOT NULL,
+    callback_id BIGINT NOT NULL,
+    PRIMARY KEY (bucket, call_sid, callback_id)
+);
+
+CREATE TABLE filed (bucket BIGINT NOT NULL);
+INSERT INTO filed (bucket) VALUES (0);
 
 CREATE TABLE tallies (
     what    TEXT COLLATE "C" NOT NULL,
@@ -60,6 +68,7 @@ DROP TABLE operations;
 DROP TABLE pauses;
 DROP TABLE refusals;
 DROP TABLE tallies;
-DROP INDEX callbacks_call;
+DROP TABLE filed;
+DROP TABLE calls;
 ALTER TABLE callbacks DROP COLUMN plan_id;
 DROP TABLE plans;
