@@ -72,12 +72,19 @@ func benchmarkClaimAndFinish(b *testing.B, s *store.Store) {
 	})
 }
 
-// addMany stores n callbacks beside those that are there.
+// addMany stores n callbacks beside those that are there, each of a call of its
+// own, which are in no order.
 func addMany(b *testing.B, s *store.Store, there, n int) {
 	b.Helper()
 	var adding sync.WaitGroup
-	for i := range n {
-		adding.Go(func() { add(b, s, fmt.Sprint("RE", there+i)) })
+	for i := there; i < there+n; i++ {
+		adding.Go(func() {
+			cb := aCallback(fmt.Sprint("RE", i))
+			cb.CallSid = fmt.Sprintf("CA%08x", uint32(i)*2654435761)
+			if _, err := s.Add(b.Context(), cb); err != nil {
+				b.Errorf("Add() = %v", err)
+			}
+		})
 	}
 	adding.Wait()
 }
