@@ -92,32 +92,40 @@ func (s *Store) byRecipient(ctx context.Context, p span, q Search) (found []int6
 		if err != nil {
 			return nil, err
 		}
-		if byState {
-			var w where
-			w.is("d.state", string(q.State))
-			w.and("d.recipient >= ? AND d.recipient <= ?", recipients[0], recipients[len(recipients)-1])
-			ids, err := s.withDelivery(ctx, p, "deliveries_state", w, q.Limit)
-			if err != nil {
-				return nil, err
-			}
-			found = newestOf(append(found, ids...), q.Limit)
-			continue
+		var all where
+		all.is("d.state", string(q.State))
+		all.and("d.recipient >= ? AND d.recipient <= ?", recipients[0], recipients[len(recipients)-1])
+		ids, err := s.sentOn(ctx, p, all, q.Limit)
+		if err != nil {
+			return nil, err
 		}
-		for _, to := range recipients {
+		found = newestOf(append(found, ids...), q.Limit)
+		index, walks := "deliveries_state", []where{all}
+		if !byState {
+			index, walks = "deliveries_recipient", each(recipients, q.State)
+		}
+		for _, w := range walks {
 			if p, err = s.newerThan(ctx, p, found, q.Limit); err != nil {
 				return nil, err
 			}
-			var w where
-			w.is("d.recipient", to)
-			w.is("d.state", string(q.State))
-			ids, err := s.withDelivery(ctx, p, "deliveries_recipient", w, q.Limit)
-			if err != nil {
+			if ids, err = s.walk(ctx, p, index, w, q.Limit); err != nil {
 				return nil, err
 			}
 			found = newestOf(append(found, ids...), q.Limit)
 		}
 	}
 	return found, nil
+}
+
+// each returns the condition of each recipient's deliveries in that state.
+func each(recipients []string, state State) (conditions []where) {
+	for _, to := range recipients {
+		var w where
+		w.is("d.recipient", to)
+		w.is("d.state", string(state))
+		conditions = append(conditions, w)
+	}
+	return conditions
 }
 
 // newerThan returns the deliveries of p that may add to what is found, which is
@@ -178,14 +186,19 @@ func (s *Store) fewInState(ctx context.Context, state State, recipients []string
 }
 
 // withDelivery returns the newest callbacks of the span, at most n, that have a
-// delivery d for which the conditions hold, newest first. It walks down an index
-// in which deliveries stand by their ids; those that were sent on, which are few,
-// are looked at by themselves.
+// delivery d for which the conditions hold, newest first.
 func (s *Store) withDelivery(ctx context.Context, p span, index string, conditions where, n int) ([]int64, error) {
 	found, err := s.sentOn(ctx, p, conditions, n)
 	if err != nil {
-		return nil, fmt.Errorf("look at what was sent on: %w", err)
+		return nil, err
 	}
+	more, err := s.walk(ctx, p, index, conditions, n)
+	return newestOf(append(found, more...), n), err
+}
+
+// walk is withDelivery for deliveries that were not sent on: down an index in which
+// they stand by their ids.
+func (s *Store) walk(ctx context.Context, p span, index string, conditions where, n int) (found []int64, err error) {
 	// Nothing here is about callbacks. It would hold for nearly all, since the ids
 	// of the deliveries are those of the span, and PostgreSQL would read and sort
 	// them all where it does not know.
@@ -224,13 +237,17 @@ func (s *Store) withDelivery(ctx context.Context, p span, index string, conditio
 	}
 }
 
-// sentOn is withDelivery for deliveries that were sent on.
+// sentOn is withDelivery for deliveries that were sent on, which are few.
 func (s *Store) sentOn(ctx context.Context, p span, conditions where, n int) ([]int64, error) {
 	conditions.span(p)
-	return read(ctx, s, scanID, `
+	found, err := read(ctx, s, scanID, `
 		SELECT s.callback_id FROM sent_on s CROSS JOIN deliveries d CROSS JOIN callbacks c
 		`+conditions.clause()+` AND d.id = s.delivery_id AND c.id = s.callback_id AND s.callback_id < ? AND s.callback_id >= ?
 		GROUP BY s.callback_id ORDER BY s.callback_id DESC LIMIT ?`, append(conditions.args, p.high, p.low, n)...)
+	if err != nil {
+		return nil, fmt.Errorf("look at what was sent on: %w", err)
+	}
+	return found, nil
 }
 
 // within returns those of the callbacks that are in the span.
