@@ -36,6 +36,22 @@
     if (answer) answer.focus({ preventScroll: true });
   });
 
+  // A player does not say why it cannot play; whoever asks for the recording is
+  // told.
+  document.addEventListener('error', function (e) {
+    var player = e.target, said = document.getElementById('unplayable');
+    if (!(player instanceof HTMLAudioElement) || !said) return;
+    fetch(player.currentSrc, { headers: { Range: 'bytes=0-0' } }).then(function (answer) {
+      if (!answer.ok && /^text\/plain/.test(answer.headers.get('Content-Type'))) return answer.text();
+      if (answer.body) answer.body.cancel();
+      return 'This browser cannot play it.';
+    }, function () {
+      return 'Ringpost does not answer. Try again later.';
+    }).then(function (why) {
+      said.textContent = why;
+    });
+  }, true);
+
   // The list is live while it is looked at. A browser opens few connections to
   // one server, so a tab in the background gives its own back.
   var source = null;
