@@ -26,9 +26,15 @@ type world struct {
 func newWorld(t *testing.T) (*world, http.RoundTripper) {
 	t.Helper()
 	w := &world{answer: make(map[string]string)}
-	server := httptest.NewTLSServer(w)
+	return w, newInternet(t, w)
+}
+
+// newInternet returns a transport that leads to h, whatever the host.
+func newInternet(t *testing.T, h http.Handler) http.RoundTripper {
+	t.Helper()
+	server := httptest.NewTLSServer(h)
 	t.Cleanup(server.Close)
-	return w, &http.Transport{
+	return &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "tcp", server.Listener.Addr().String())
 		},
@@ -138,6 +144,17 @@ func TestOnlyHostsWhereRecordingsAreAreAsked(t *testing.T) {
 			t.Errorf("%s: %q were asked", url, got)
 		}
 	}
+}
+
+func TestAHostThatAsksForAPasswordIsNotGivenTheProjects(t *testing.T) {
+	guarded := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if user, _, ok := r.BasicAuth(); ok {
+			t.Errorf("the credentials of %s were sent to %s", user, r.Host)
+		}
+		w.WriteHeader(http.StatusUnauthorized)
+	})
+	p := newPlayer(t, recording.Config{Space: "example.signalwire.com", Transport: newInternet(t, guarded)})
+	p.mustRefuse("https://files.signalwire.com/private-id", 502, "asks for a password at a host that the project's is not for")
 }
 
 func TestARedirectIsJudgedLikeAFirstRequest(t *testing.T) {
