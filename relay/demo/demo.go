@@ -149,7 +149,9 @@ func (d *Demo) await(ctx context.Context, emails, texts int) error {
 // post sends one callback of the story as SignalWire does, prints the answer
 // and how the rules decide.
 func (d *Demo) post(ctx context.Context, s scene) error {
-	d.api.Record(s.id, s.length())
+	if length := s.length(); length > 0 {
+		d.api.Record(s.id, length)
+	}
 	target := callback.Path + s.query
 	form := make(url.Values)
 	for name, value := range s.fields(d.api.RecordingURL(s.id)) {
