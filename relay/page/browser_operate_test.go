@@ -14,6 +14,7 @@ func TestBrowserPausesAChannel(t *testing.T) {
 	b.open("/channels")
 	b.click("Pause email")
 	b.sees("The channel is paused", "by admin")
+	b.isAccessible("a paused channel")
 	s.post(s.recorded("rec-1", 94*time.Second), "?agent=alice")
 	s.texted(1) // the other channel goes on
 
@@ -104,6 +105,7 @@ func TestBrowserShowsARefusedReload(t *testing.T) {
 		return contains(b.text(), "last reload refused")
 	})
 	b.sees("min_duration", "ringpost.toml:")
+	b.isAccessible("a refused reload")
 
 	// A file whose own test fails is not put into force either.
 	s.write("ringpost.toml", strings.Replace(s.config, `managers = ["alice", "carol@example.com"]`, `managers = ["alice"]`, 1))

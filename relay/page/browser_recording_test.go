@@ -246,6 +246,7 @@ func TestBrowserFollowsAMailServerThatGoesDown(t *testing.T) {
 		return contains(other.text(), "down since")
 	})
 	other.sees("Last trouble")
+	other.isAccessible("a channel that is down")
 	other.open("/recordings")
 	other.click("Dialled call, 1 min 34 s")
 	other.sees("did not get through", "trying again")

@@ -265,7 +265,8 @@ func (b *tab) fillIn(within, name, text string) {
 	must(b, input.InsertText, input.InsertTextParams{Text: text})
 }
 
-// choose takes an option of the list called name, as the keyboard does.
+// choose takes an option of the list called name. Its menu is not part of the page
+// and cannot be clicked here: the page hears of the choice all the same.
 func (b *tab) choose(name, option string) {
 	b.Helper()
 	b.spotOf(name, "")
