@@ -1,7 +1,7 @@
 // Package callback knows the recording status callback: how the parameters of a
 // request are read (params.go), which signatures prove that SignalWire or
 // Twilio sent them (signature.go), and what they must hold to be a [Callback]
-// (parse.go).
+// (parse.go), or a [Receipt] of a text message (receipt.go).
 //
 // Where a signature does not verify, the doctor (doctor.go) reads the request as
 // people copy it (raw.go) and tries what is usually wrong (guess.go,

@@ -143,10 +143,17 @@ func isSignature(s string) bool {
 
 // refusedAllTheSame finds why a request whose signature verifies is refused.
 func (d *doctor) refusedAllTheSame(r *Request) {
-	if path, _, _ := strings.Cut(r.Target, "?"); path != Path {
+	path, _, _ := strings.Cut(r.Target, "?")
+	if path != Path && path != ReceiptPath {
 		d.find("the signature verifies, and yet the answer is 404: callbacks are received at %s", Path)
 	}
-	if _, err := r.Parse("example.signalwire.com", time.Time{}); err != nil {
+	var err error
+	if path == ReceiptPath {
+		_, err = r.ParseReceipt()
+	} else {
+		_, err = r.Parse("example.signalwire.com", time.Time{})
+	}
+	if err != nil {
 		d.find("the signature verifies, and yet the answer is 400: %v", err)
 	}
 }

@@ -347,3 +347,15 @@ func FuzzDiagnose(f *testing.F) {
 		}
 	})
 }
+
+func TestDiagnoseKnowsReceipts(t *testing.T) {
+	r := callback.Receiver{PublicURL: publicURL, Keys: []string{signKey}}
+	good := signedFor(t, signKey, publicURL+receiptTarget, receiptBody, receiptTarget, receiptBody)
+	if d := callback.Diagnose(good, r); !d.Verifies || len(d.Findings) != 0 {
+		t.Errorf("Diagnose of a receipt = %+v, want that it verifies, and nothing else", d)
+	}
+	bad := signedFor(t, signKey, publicURL+callback.ReceiptPath, receiptBody, callback.ReceiptPath, receiptBody)
+	if d := callback.Diagnose(bad, r); !d.Verifies || len(d.Findings) != 1 || !strings.Contains(d.Findings[0], "400: delivery: missing in the query") {
+		t.Errorf("Diagnose of a receipt for no delivery = %+v, want that, and an answer of 400", d)
+	}
+}

@@ -64,7 +64,7 @@ params:
 			}
 		}
 		if r.format == formatForm && !p.plainName() {
-			return nil, &FieldError{"parameter name", "want letters, digits, and - _ . : [ ] after a letter"}
+			return nil, errPlainName
 		}
 		cb.Fields = add(cb.Fields, p)
 	}
@@ -107,6 +107,9 @@ func (p param) check() error {
 }
 
 func isText(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 }
+
+// errPlainName refuses a parameter of a form; see [param.plainName].
+var errPlainName = &FieldError{"parameter name", "want letters, digits, and - _ . : [ ] after a letter"}
 
 // plainName reports whether the name is spelled as senders spell theirs. It
 // begins with a letter: otherwise the end of the signed URL's query, or of a
@@ -154,9 +157,7 @@ func (cb *Callback) check(duration, space string) error {
 	return err
 }
 
-// checkIDs validates the ids, which are opaque. Since one that is longer or
-// shorter than it was signed would pass for a recording never seen before, they
-// must not show that a boundary was moved.
+// checkIDs validates the ids.
 func (cb *Callback) checkIDs() error {
 	for _, id := range [...]struct {
 		name, value string
@@ -169,24 +170,35 @@ func (cb *Callback) checkIDs() error {
 		if id.value == "" && id.required {
 			return &FieldError{id.name, "missing"}
 		}
-		if len(id.value) > maxID {
-			return &FieldError{id.name, fmt.Sprintf("longer than %d bytes", maxID)}
-		}
-		for i := range len(id.value) {
-			if c := id.value[i]; c <= ' ' || c > '~' {
-				return &FieldError{id.name, "want printable ASCII without spaces"}
-			}
-		}
-		for _, name := range nextNames {
-			if strings.Contains(id.value, name) {
-				return &FieldError{id.name, "holds the name of another parameter"}
-			}
+		if err := checkID(id.name, id.value, nextNames); err != nil {
+			return err
 		}
 	}
 	if cb.AccountSid == "A" {
 		// Twilio's begin with AC, and a parameter whose name begins with C
 		// may follow.
 		return &FieldError{"AccountSid", "cut off"}
+	}
+	return nil
+}
+
+// checkID says what is wrong with an id, which is opaque. Since one that is longer
+// or shorter than it was signed would pass for another, never seen before, it must
+// not show that a boundary was moved: next are parts of the names that may follow
+// on it.
+func checkID(name, id string, next []string) error {
+	if len(id) > maxID {
+		return &FieldError{name, fmt.Sprintf("longer than %d bytes", maxID)}
+	}
+	for i := range len(id) {
+		if c := id[i]; c <= ' ' || c > '~' {
+			return &FieldError{name, "want printable ASCII without spaces"}
+		}
+	}
+	for _, part := range next {
+		if strings.Contains(id, part) {
+			return &FieldError{name, "holds the name of another parameter"}
+		}
 	}
 	return nil
 }
