@@ -63,4 +63,7 @@ type Delivery struct {
 	FinishedAt    time.Time // zero until finished
 	LastError     string
 	ProviderID    string
+
+	Receipt   string    // how far the provider says the message is, as in [callback.Receipt]; empty where it has not
+	ReceiptAt time.Time // when it said so
 }

@@ -17,6 +17,7 @@ type Outcome struct {
 	NextAttemptAt time.Time // for Retrying; by [Store.Now]
 	Unsure        bool      // whether the provider may have accepted it all the same
 	ProviderID    string
+	Receipts      bool // whether there may be receipts, which come whenever they like; see [Store.Receive]
 }
 
 // ending is an outcome on its way into the store.
@@ -25,13 +26,15 @@ type ending struct {
 	attempts int // finished before
 	next     int64
 	finished sql.NullInt64
+	settled  *Delivery // as a receipt has made it; nil where none has
 	Outcome
 }
 
 // Finish records an attempt at a leased delivery and ends its lease. A delivery
 // that is not this process's any more, or at which another attempt was finished
 // since, is left as it is; but that one was delivered is recorded, whoever has
-// it by now, unless it is finished.
+// it by now, unless it is finished. Where a receipt came before, d gets the state,
+// receipt and error that follow from both.
 func (s *Store) Finish(ctx context.Context, d *Delivery, o Outcome) error {
 	e := &ending{id: d.ID, attempts: d.Attempts, Outcome: o, next: micros(o.NextAttemptAt)}
 	e.Err, e.ProviderID = storable(o.Err), storable(o.ProviderID)
@@ -42,6 +45,9 @@ func (s *Store) Finish(ctx context.Context, d *Delivery, o Outcome) error {
 	}
 	if err := s.writer.write(ctx, write{ending: e}); err != nil {
 		return fmt.Errorf("record delivery %d: %w", d.ID, err)
+	}
+	if r := e.settled; r != nil {
+		d.State, d.Receipt, d.ReceiptAt, d.LastError = r.State, r.Receipt, r.ReceiptAt, r.LastError
 	}
 	return nil
 }

@@ -9,7 +9,7 @@ import (
 
 const deliveryColumns = `d.id, d.callback_id, c.recording_sid, c.received_at, d.rule, d.channel, d.kind, d.recipient,
 	d.subject, d.state, d.attempts, d.unsure, d.created_at, d.next_attempt_at, d.give_up_at, d.finished_at,
-	d.last_error, d.provider_id`
+	d.last_error, d.provider_id, d.receipt, d.receipt_at`
 
 // waiting is the condition of the indexes deliveries_due and
 // deliveries_give_up, word for word, without which SQLite does not use them.
@@ -58,6 +58,9 @@ func (s *Store) recover(tx *tx, pause map[string]time.Duration) (channels []stri
 		}
 		_, err = tx.exec(`UPDATE deliveries SET next_attempt_at = ? WHERE id `+tx.engine.inIDs(),
 			micros(now.Add(wait)), tx.engine.ids(ids[channel]))
+		if err == nil {
+			_, err = tx.settle(ids[channel])
+		}
 	}
 	return channels, err
 }
@@ -147,15 +150,17 @@ func (s *Store) Release(ctx context.Context, ids []int64, reason string) error {
 
 func scanDelivery(rows *sql.Rows, d *Delivery, more ...any) error {
 	var received, created, next, giveUp int64
-	var finished sql.NullInt64
+	var finished, receiptAt sql.NullInt64
+	var receipt sql.NullString
 	err := rows.Scan(append([]any{&d.ID, &d.CallbackID, &d.Recording, &received, &d.Rule, &d.Channel, &d.Kind, &d.To,
 		&d.Subject, &d.State, &d.Attempts, &d.Unsure, &created, &next, &giveUp, &finished,
-		&d.LastError, &d.ProviderID}, more...)...)
+		&d.LastError, &d.ProviderID, &receipt, &receiptAt}, more...)...)
 	if err != nil {
 		return err
 	}
 	d.ReceivedAt, d.CreatedAt, d.GiveUpAt = fromMicros(received), fromMicros(created), fromMicros(giveUp)
 	d.FinishedAt = fromMicros(finished.Int64)
+	d.Receipt, d.ReceiptAt = receipt.String, fromMicros(receiptAt.Int64)
 	if !d.State.Finished() {
 		d.NextAttemptAt = fromMicros(next)
 	}

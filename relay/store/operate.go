@@ -48,8 +48,9 @@ func (s *Store) Retry(ctx context.Context, id int64, by string, giveUpAfter time
 }
 
 // queuedAgain makes a delivery due at the first of its two times, to be given up
-// at the second.
-const queuedAgain = `state = 'queued', unsure = 0, next_attempt_at = ?, give_up_at = ?, finished_at = NULL`
+// at the second. receipt_of stays: no more receipts of that message count.
+const queuedAgain = `state = 'queued', unsure = 0, next_attempt_at = ?, give_up_at = ?, finished_at = NULL,
+	receipt = NULL, receipt_at = NULL, receipt_error = NULL`
 
 // retryBatch bounds the deliveries that one transaction of RetryAll changes,
 // since everything else waits for it.

@@ -5,8 +5,9 @@
 // A callback is added (intake.go), then routed: its deliveries are written and
 // it is marked in one transaction (routing.go). A delivery is claimed under a
 // lease (lease.go), and what came of the attempt is recorded (finish.go),
-// until it ends delivered, dead, cancelled or unknown. operate.go, forward.go
-// and pause.go are what people do, which is written down with who did it.
+// until it ends delivered, dead, cancelled or unknown. What the provider says
+// after that comes by receipt.go. operate.go, forward.go and pause.go are what
+// people do, which is written down with who did it.
 //
 // query.go is what programs ask, search.go, find.go and calls.go what people look
 // for. link.go keeps what opens a recording to those who were told of it,
