@@ -61,13 +61,41 @@ var meanings = map[int]string{
 	21603: "the message has no sender",
 	21604: "the message has no recipient",
 	21606: "the sender's number is not this account's, or cannot send SMS",
+	21609: "the provider cannot post receipts to [server] public_url",
 	21610: "the recipient has opted out of SMS (answered STOP)",
 	21611: "too many messages of this sender wait already",
 	21612: "the recipient cannot be reached from the sender's number",
 	21614: "the recipient's number is no mobile number",
 	21617: "the message is too long",
+	30001: "too many messages of this sender waited already",
 	30002: "the account is suspended or has no balance",
+	30003: "the phone is switched off or out of reach",
+	30004: "the recipient, or their carrier, blocks these messages",
+	30005: "the recipient's number is not in use",
+	30006: "the recipient's number is a landline, or its carrier takes no SMS",
+	30007: "the carrier took the message for unwanted (spam)",
+	30008: "the carrier does not say why",
+	30010: "the message costs more than the account allows",
 	30022: "the sender has used up what it may send for now",
+	30032: "the sender's toll-free number is not verified",
+	30034: "the sender's number is not registered for A2P 10DLC",
+	30036: "the carrier did not take it in time",
+}
+
+// Undelivered says in plain words why a message that was accepted does not
+// arrive, by the status and the code of its receipt. The code may be 0.
+func Undelivered(status string, code int) string {
+	text := "the carrier did not deliver it"
+	if status != "undelivered" {
+		text = "the provider could not pass it on"
+	}
+	switch meaning := Meaning(code); {
+	case meaning != "":
+		return fmt.Sprintf("%s: %s (code %d)", text, meaning, code)
+	case code != 0:
+		return fmt.Sprintf("%s: code %d", text, code)
+	}
+	return text + ", and gave no reason"
 }
 
 // newError reads an answer that is not a success.

@@ -22,3 +22,20 @@ func TestAnErrorSaysInPlainWordsWhatItsCodeMeans(t *testing.T) {
 		}
 	}
 }
+
+func TestUndeliveredSaysWhyInPlainWords(t *testing.T) {
+	for _, test := range []struct {
+		status string
+		code   int
+		want   string
+	}{
+		{"undelivered", 30003, "the carrier did not deliver it: the phone is switched off or out of reach (code 30003)"},
+		{"failed", 21610, "the provider could not pass it on: the recipient has opted out of SMS (answered STOP) (code 21610)"},
+		{"undelivered", 39999, "the carrier did not deliver it: code 39999"},
+		{"undelivered", 0, "the carrier did not deliver it, and gave no reason"},
+	} {
+		if got := signalwire.Undelivered(test.status, test.code); got != test.want {
+			t.Errorf("Undelivered(%s, %d) = %q, want %q", test.status, test.code, got, test.want)
+		}
+	}
+}
