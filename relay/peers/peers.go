@@ -1,7 +1,8 @@
 // Package peers plays the two outside parties on loopback sockets, for the demo
 // and the tests: a mail server (mail.go) and SignalWire's REST API
-// (signalwire.go), with recordings to play (recordings.go). Both keep what they
-// accepted (journal.go), and fail on demand through a [Hook].
+// (signalwire.go), with receipts of text messages (receipts.go) and recordings to
+// play (recordings.go). Both keep what they accepted (journal.go), and fail on
+// demand through a [Hook].
 package peers
 
 import (

@@ -27,6 +27,8 @@ type SignalWireConfig struct {
 	Keep      int       // messages that it remembers and lists; 0 is a thousand
 
 	ProtectMedia bool // recordings are for clients with the credentials only
+
+	Receipts Receipts
 }
 
 // SMS is one text message that a SignalWire API accepted.
@@ -36,6 +38,7 @@ type SMS struct {
 	From             string // empty where a messaging service was named
 	MessagingService string
 	Body             string
+	StatusCallback   string // where receipts are to be posted; empty where none are wanted
 	At               time.Time
 }
 
@@ -50,15 +53,16 @@ type APIError struct {
 func (e *APIError) Error() string { return fmt.Sprintf("%d: %s", e.Status, e.Message) }
 
 // SignalWire is SignalWire's REST API on a loopback socket, as far as sending
-// and listing text messages and playing recordings goes. Its methods may be
-// called at once.
+// and listing text messages, their receipts and playing recordings goes. Its
+// methods may be called at once.
 type SignalWire struct {
 	URL string // without a slash at the end
 
 	config     SignalWireConfig
 	server     *http.Server
 	accepted   journal[SMS]
-	recordings sync.Map // the lengths by id
+	recordings sync.Map        // the lengths by id
+	ctx        context.Context // ended with the API
 	cancel     context.CancelFunc
 	stopped    chan struct{}
 }
@@ -74,6 +78,7 @@ func NewSignalWire(config SignalWireConfig) (*SignalWire, error) {
 		URL:      "http://" + listener.Addr().String(),
 		config:   config,
 		accepted: journal[SMS]{keep: config.Keep},
+		ctx:      ctx,
 		cancel:   cancel,
 		stopped:  make(chan struct{}),
 	}
@@ -147,6 +152,7 @@ func (s *SignalWire) send(w http.ResponseWriter, r *http.Request) error {
 		From:             r.PostFormValue("From"),
 		MessagingService: r.PostFormValue("MessagingServiceSid"),
 		Body:             r.PostFormValue("Body"),
+		StatusCallback:   r.PostFormValue("StatusCallback"),
 		At:               time.Now(),
 	}
 	err := s.config.Hook.ask(r.Context(), SendSMS, sms.To)
@@ -165,6 +171,9 @@ func (s *SignalWire) send(w http.ResponseWriter, r *http.Request) error {
 	s.accepted.add(sms)
 	if s.config.OnMessage != nil {
 		s.config.OnMessage(sms)
+	}
+	if s.config.Receipts.SigningKey != "" && sms.StatusCallback != "" {
+		defer func() { go s.report(s.ctx, sms) }()
 	}
 	if err != nil {
 		return err
@@ -204,12 +213,15 @@ func (s *SignalWire) list(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// anySender is the number that a messaging service chooses.
+const anySender = "+15550109999"
+
 // resource is a message as the API shows it.
 func resource(sms SMS, status string) map[string]any {
 	return map[string]any{
 		"sid":                   sms.Sid,
 		"to":                    sms.To,
-		"from":                  cmp.Or(sms.From, "+15550109999"),
+		"from":                  cmp.Or(sms.From, anySender),
 		"messaging_service_sid": sms.MessagingService,
 		"body":                  sms.Body,
 		"status":                status,

@@ -2,11 +2,15 @@ package peers_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
 
+	"ringpost/relay/callback"
 	"ringpost/relay/peers"
 )
 
@@ -66,5 +70,46 @@ func TestSignalWireAnswersAsDocumented(t *testing.T) {
 	}
 	if got, err := api.Wait(t.Context(), 2); err != nil || len(got) != 2 || got[0].Body != "hello" {
 		t.Errorf("Wait = %+v, %v; want two messages", got, err)
+	}
+}
+
+func TestSignalWirePostsSignedReceiptsInTheOrderAskedFor(t *testing.T) {
+	type post struct{ target, body, answer string }
+	posts := make(chan post, 9)
+	tries := 0
+	listener := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		req := &callback.Request{Method: r.Method, Target: r.RequestURI, ContentType: r.Header.Get("Content-Type"), Header: r.Header, Body: body}
+		err := req.Decode()
+		if err == nil {
+			err = callback.NewVerifier("https://hooks.example.com", []string{"PSK_1"}).Verify(req)
+		}
+		if tries++; tries == 1 {
+			http.Error(w, "not now", http.StatusServiceUnavailable)
+		}
+		posts <- post{r.RequestURI, string(body), fmt.Sprint(err)}
+	}))
+	defer listener.Close()
+	api, err := peers.NewSignalWire(peers.SignalWireConfig{Project: "p", Token: "t", Receipts: peers.Receipts{
+		SigningKey: "PSK_1",
+		Of: func(peers.SMS) []peers.Receipt {
+			return []peers.Receipt{{Status: "undelivered", ErrorCode: 30003}, {Status: "sent"}}
+		},
+		Listener: listener.Listener.Addr().String,
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer api.Close()
+	form := url.Values{"To": {"+15550100001"}, "From": {"+15550100000"}, "Body": {"hello"}}
+	call(t, "POST", api.URL+messages, "t", form) // asks for none
+	form.Set("StatusCallback", "https://hooks.example.com/callbacks/message?delivery=17")
+	call(t, "POST", api.URL+messages, "t", form)
+	for i, want := range []string{"undelivered", "undelivered", "sent"} {
+		got := <-posts
+		if got.target != "/callbacks/message?delivery=17" || got.answer != "<nil>" || !strings.Contains(got.body, "MessageStatus="+want) ||
+			strings.Contains(got.body, "ErrorCode=30003") != (want == "undelivered") {
+			t.Errorf("receipt %d: %+v, want a signed one that says %s", i+1, got, want)
+		}
 	}
 }
