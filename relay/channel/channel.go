@@ -29,6 +29,9 @@ type Message struct {
 	// not known; zero where there is none. A channel whose provider does not
 	// recognise a repeat must look there before it sends again.
 	UnsureFor time.Duration
+
+	// Delivery is what receipts of the provider's are to name; 0 asks for none.
+	Delivery int64
 }
 
 // Channel delivers messages. Its methods may be called at once.

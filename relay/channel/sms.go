@@ -37,6 +37,10 @@ type SMSConfig struct {
 	// chooses one.
 	From             string
 	MessagingService string
+
+	// Receipts returns where the provider is to post what becomes of a delivery;
+	// nil asks for no receipts.
+	Receipts func(delivery int64) string
 }
 
 // SMS is the channel that hands text messages to SignalWire.
@@ -44,11 +48,12 @@ type SMS struct {
 	client           *signalwire.Client
 	from             string
 	messagingService string
+	receipts         func(delivery int64) string
 }
 
 // NewSMS returns an SMS channel.
 func NewSMS(config SMSConfig) *SMS {
-	return &SMS{client: config.Client, from: config.From, messagingService: config.MessagingService}
+	return &SMS{client: config.Client, from: config.From, messagingService: config.MessagingService, receipts: config.Receipts}
 }
 
 // Send hands m to SignalWire and returns its id there. SignalWire does not
@@ -61,12 +66,16 @@ func (s *SMS) Send(ctx context.Context, m *Message) (providerID string, err erro
 			return sid, err
 		}
 	}
-	sid, err := s.client.SendMessage(ctx, signalwire.Message{
+	message := signalwire.Message{
 		To:               m.To,
 		From:             s.from,
 		MessagingService: s.messagingService,
 		Body:             m.Text,
-	})
+	}
+	if s.receipts != nil && m.Delivery != 0 {
+		message.StatusCallback = s.receipts(m.Delivery)
+	}
+	sid, err := s.client.SendMessage(ctx, message)
 	if err != nil {
 		return "", classifySend(ctx, err)
 	}
@@ -116,8 +125,8 @@ var meaning = map[int]Class{
 	21211: Refused, 21214: Refused, 21217: Refused, 21219: Refused, 21401: Refused, 21408: Refused,
 	21601: Refused, 21602: Refused, 21603: Refused, 21604: Refused, 21606: Refused, 21610: Refused,
 	21612: Refused, 21614: Refused, 21617: Refused, 21717: Refused,
-	// The project: its credentials, address and balance.
-	20003: ChannelDown, 20404: ChannelDown, 30002: ChannelDown,
+	// The project: its credentials, address and balance, and ours.
+	20003: ChannelDown, 20404: ChannelDown, 21609: ChannelDown, 30002: ChannelDown,
 	// Too many at once.
 	20429: Temporary, 21611: Temporary, 30022: Temporary,
 }

@@ -70,6 +70,34 @@ func TestSMSArrives(t *testing.T) {
 	}
 }
 
+func TestSMSAsksForReceiptsThatNameItsDelivery(t *testing.T) {
+	api := startSignalWire(t, nil)
+	client, err := signalwire.New(signalwire.Config{APIURL: api.URL, Project: testProject, Token: testToken})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := channel.NewSMS(channel.SMSConfig{Client: client, From: "+15550100000",
+		Receipts: func(delivery int64) string {
+			return fmt.Sprintf("https://hooks.example.com/receipts?delivery=%d", delivery)
+		}})
+	defer s.Close()
+	of17, test := testSMS, testSMS
+	of17.Delivery = 17
+	for _, m := range []*channel.Message{&of17, &test} {
+		if _, err := s.Send(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := newSMS(t, api.URL).Send(t.Context(), &of17); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"https://hooks.example.com/receipts?delivery=17", "", ""} {
+		if got := api.Messages()[i].StatusCallback; got != want {
+			t.Errorf("message %d asks for receipts at %q, want %q", i+1, got, want)
+		}
+	}
+}
+
 func TestSMSNamesItsMessagingService(t *testing.T) {
 	api := startSignalWire(t, nil)
 	client, err := signalwire.New(signalwire.Config{APIURL: api.URL, Project: testProject, Token: testToken})

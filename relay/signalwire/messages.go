@@ -32,6 +32,8 @@ type Message struct {
 
 	MessagingService string
 	Body             string // at most 1600 characters
+
+	StatusCallback string // where receipts are to be posted; empty for none
 }
 
 // SentMessage is a text message that the API accepted.
@@ -53,6 +55,9 @@ func (c *Client) SendMessage(ctx context.Context, m Message) (sid string, err er
 		form.Set("MessagingServiceSid", m.MessagingService)
 	} else {
 		form.Set("From", m.From)
+	}
+	if m.StatusCallback != "" {
+		form.Set("StatusCallback", m.StatusCallback)
 	}
 	answer, _, err := c.do(ctx, http.MethodPost, c.resource("Messages"), form, m.Body)
 	if err != nil {
