@@ -1,7 +1,8 @@
 // Package intake answers the senders of callbacks. A callback is read within
 // limits, its signature verified, its fields checked, and it is stored; only
-// then is the request answered with 200. The last requests that were refused are
-// kept for whoever wants to know why (refused.go).
+// then is the request answered with 200. So it is with the receipts of text
+// messages (receipt.go). The last requests that were refused are kept for whoever
+// wants to know why (refused.go).
 package intake
 
 import (
@@ -30,7 +31,7 @@ const (
 	storeTime = 4 * time.Second
 	// retryAfter is what a 503 asks the sender to wait, in seconds.
 	retryAfter = "5"
-	// maxNames bounds the unknown field names that are remembered.
+	// maxNames bounds the unknown names that are remembered, of each sort.
 	maxNames = 100
 	// maxURL bounds the URL in the log.
 	maxURL = 1024
@@ -70,7 +71,10 @@ type Intake struct {
 	log     *slog.Logger
 	routes  *httprouter.Router
 	room    chan struct{}
-	names   fieldNames
+	names   seen // of fields
+
+	receipts Receipts // nil where none are taken
+	statuses seen     // of receipts
 
 	refusals refusals
 }
@@ -127,16 +131,29 @@ func (in *Intake) receive(w http.ResponseWriter, r *http.Request) {
 		req.Body = body.Bytes()
 	}
 	senders := in.senders.Load()
-	if err := accept(&req, senders); err != nil {
-		in.refuse(w, r, req.Body, err)
-		return
+	err := accept(&req, senders)
+	if err == nil {
+		err = in.take(w, r, &req, senders)
 	}
-	cb, err := req.Parse(senders.Space, time.Now())
 	if err != nil {
 		in.refuse(w, r, req.Body, err)
-		return
 	}
-	in.keep(w, r, cb)
+}
+
+// take answers a request that was verified, or says why it is refused.
+func (in *Intake) take(w http.ResponseWriter, r *http.Request, req *callback.Request, senders *Senders) error {
+	if r.URL.Path == callback.ReceiptPath {
+		receipt, err := req.ParseReceipt()
+		if err == nil {
+			in.note(w, r, receipt)
+		}
+		return err
+	}
+	cb, err := req.Parse(senders.Space, time.Now())
+	if err == nil {
+		in.keep(w, r, cb)
+	}
+	return err
 }
 
 var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
@@ -200,6 +217,10 @@ func (in *Intake) keep(w http.ResponseWriter, r *http.Request, cb *callback.Call
 func (in *Intake) busy(w http.ResponseWriter, status string, err error) {
 	in.count(status, Failed)
 	in.log.Error("callback not stored", "err", err)
+	tryAgain(w)
+}
+
+func tryAgain(w http.ResponseWriter) {
 	w.Header().Set("Retry-After", retryAfter)
 	http.Error(w, "try again later", http.StatusServiceUnavailable)
 }
@@ -260,14 +281,14 @@ func isPrivate(part string) bool {
 	return err != nil || digits >= minPhone || strings.Contains(text, "/")
 }
 
-// fieldNames remembers names, so that each is logged once.
-type fieldNames struct {
+// seen remembers names, so that each is logged once.
+type seen struct {
 	names sync.Map
 	count atomic.Int32
 }
 
 // isNew reports whether name was not seen before and is to be remembered.
-func (f *fieldNames) isNew(name string) bool {
+func (f *seen) isNew(name string) bool {
 	if _, known := f.names.Load(name); known || f.count.Load() >= maxNames {
 		return false
 	}
