@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"ringpost/relay/channel"
+	"ringpost/relay/render"
 	"ringpost/relay/store"
 )
 
@@ -37,7 +38,8 @@ func (l *lane) attempt(d *store.Delivery, committed chan struct{}) {
 	}
 	started := time.Now()
 	providerID, err := l.channel.Send(l.parent.abort, l.message(d))
-	o := store.Outcome{StartedAt: started, Took: time.Since(started), State: store.Delivered, ProviderID: providerID}
+	o := store.Outcome{StartedAt: started, Took: time.Since(started), State: store.Delivered, ProviderID: providerID,
+		Receipts: d.Kind == render.SMS}
 	if err != nil {
 		o.Err = err.Error()
 	}
@@ -105,6 +107,8 @@ func (l *lane) message(d *store.Delivery) *channel.Message {
 		Subject: d.Subject,
 		Text:    d.Text,
 		HTML:    d.HTML,
+
+		Delivery: d.ID,
 	}
 	if d.Unsure {
 		m.UnsureFor = max(l.now().Sub(d.CreatedAt), 1)
@@ -199,6 +203,7 @@ func (l *lane) record(d *store.Delivery, o store.Outcome) {
 	for {
 		err := l.parent.store.Finish(context.WithoutCancel(l.stop), d, o)
 		if err == nil {
+			l.parent.countReceipt(d, o.State)
 			break
 		}
 		l.log.Error("delivery not recorded: it will be tried again", "delivery", d.ID, "err", err)

@@ -4,7 +4,8 @@
 // attempts while the channel is down and probes it. backoff.go says when a
 // failed delivery is tried again. A person may pause a channel (pause.go); what
 // is known of the channels is in status.go, and where a delivery stands is put
-// into words in why.go.
+// into words in why.go. What a provider says later of what it accepted comes by
+// receipt.go.
 //
 // A fresh delivery comes straight from the router if its lane has room: then
 // it was stored as leased. Everything else waits in the store and is claimed in

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"ringpost/relay/callback"
 	"ringpost/relay/render"
 	"ringpost/relay/signalwire"
 	"ringpost/relay/store"
@@ -70,6 +71,13 @@ func whyDelivered(d *store.Delivery, now time.Time) string {
 	if d.Attempts > 1 {
 		text += fmt.Sprintf(", at attempt %d", d.Attempts)
 	}
+	switch {
+	case d.Kind != render.SMS:
+	case d.Receipt == callback.ReceiptDelivered:
+		text += "; the phone has it since " + clock(d.ReceiptAt, now)
+	default:
+		text += "; not yet confirmed by the phone's carrier"
+	}
 	return text
 }
 
@@ -81,6 +89,9 @@ const optedOut = 21610
 
 func whyDead(d *store.Delivery) string {
 	said := short(d.LastError)
+	if (&callback.Receipt{Status: d.Receipt}).Lost() {
+		return said // by the carrier, after it was accepted
+	}
 	if d.To == "" {
 		return "nobody was told: " + said
 	}

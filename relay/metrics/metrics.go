@@ -36,7 +36,7 @@ func New(version string) *Metrics {
 		}, []string{"rule"}),
 		Deliveries: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ringpost_deliveries_total",
-			Help: "Attempts at deliveries, by channel and result: delivered, retried, dead or unknown.",
+			Help: "Attempts at deliveries, by channel and result: delivered, retried, dead or unknown; and receipts that say otherwise.",
 		}, []string{"channel", "result"}),
 		DeliveryDuration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "ringpost_delivery_duration_seconds",
