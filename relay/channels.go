@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 
+	"ringpost/relay/callback"
 	"ringpost/relay/channel"
 	"ringpost/relay/config"
 	"ringpost/relay/deliver"
@@ -77,7 +78,12 @@ func openSMS(cfg *config.Config, c config.Channel) (channel.Channel, error) {
 	if err != nil {
 		return nil, err
 	}
-	return channel.NewSMS(channel.SMSConfig{Client: client, From: c.From, MessagingService: c.MessagingService}), nil
+	sms := channel.SMSConfig{Client: client, From: c.From, MessagingService: c.MessagingService}
+	// Without a public_url, which trials may leave out, it is the listener's own.
+	if public := cfg.Server.PublicURL; public != "" && public != "http://"+cfg.Server.Listen {
+		sms.Receipts = func(delivery int64) string { return callback.ReceiptURL(public, delivery) }
+	}
+	return channel.NewSMS(sms), nil
 }
 
 // messageDomain returns the right-hand side of Message-IDs: the sender's domain,

@@ -33,6 +33,12 @@
 // the callbacks' listener: package player shows a small page, counts, and plays
 // what package recording fetches from the provider.
 //
+// A text message asks for receipts (channels.go). They come to the listener of
+// callbacks, whenever they like, and are verified like those (intake/receipt.go,
+// callback/receipt.go). What they say is noted with the delivery
+// (deliver/receipt.go, store/receipt.go): that the phone has it, or that it never
+// will, and then the delivery is dead after all.
+//
 // Beside that way: package history writes down every few seconds what was counted,
 // and which requests were refused (history/history.go). What people do comes by
 // operate.go, and is written down with who did it (store/operate.go,

@@ -102,6 +102,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (s *Service, err er
 	s.intake = intake.New(intake.Senders{}, s.store, func(status string, result intake.Result) {
 		s.metrics.Callbacks.WithLabelValues(status, string(result)).Inc()
 	}, s.log)
+	s.intake.TakeReceipts(s.deliverer)
 	s.history = history.New(s.store, s.metrics, s.intake.Refused, s.log)
 	if err = s.use(ctx, cfg); err != nil {
 		return nil, err

@@ -157,6 +157,9 @@ func (p *program) printDelivery(d api.Delivery) error {
 	}
 	row("link", linkInWords(d.Link))
 	row("provider's id", d.ProviderID)
+	if d.ReceiptAt != nil {
+		row("receipt", moment(*d.ReceiptAt)+": "+d.Receipt)
+	}
 	row("last error", d.LastError)
 	for _, a := range d.History {
 		outcome := a.Error

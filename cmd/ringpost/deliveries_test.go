@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/emersion/go-smtp"
@@ -25,6 +26,7 @@ type operated struct {
 	mail        *peers.Mail
 	api         *peers.SignalWire
 	mailTrouble trouble
+	receipts    atomic.Int64 // that were answered
 }
 
 // optedOut is a number whose owner has answered STOP.
@@ -40,12 +42,23 @@ func newOperated(t *testing.T, extra string) *operated {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { o.mail.Close() })
-	o.api, err = peers.NewSignalWire(peers.SignalWireConfig{Project: "p", Token: "t", Hook: during(peers.SendSMS, func(_ context.Context, number string) error {
-		if number == optedOut {
-			return &peers.APIError{Status: http.StatusBadRequest, Code: 21610, Message: "Attempt to send to unsubscribed recipient"}
-		}
-		return nil
-	})})
+	o.api, err = peers.NewSignalWire(peers.SignalWireConfig{
+		Project: "p",
+		Token:   "t",
+		Hook: during(peers.SendSMS, func(_ context.Context, number string) error {
+			if number == optedOut {
+				return &peers.APIError{Status: http.StatusBadRequest, Code: 21610, Message: "Attempt to send to unsubscribed recipient"}
+			}
+			return nil
+		}),
+		OnMessage: o.reportEarly,
+		Receipts: peers.Receipts{
+			SigningKey: signingKey,
+			Of:         func(sms peers.SMS) []peers.Receipt { return receipts[sms.To] },
+			Listener:   func() string { return o.callbacks },
+			OnReceipt:  func(peers.SMS, peers.Receipt, int) { o.receipts.Add(1) },
+		},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

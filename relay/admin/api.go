@@ -120,6 +120,7 @@ func view(d *store.Delivery, why string) api.Delivery {
 		ID: d.ID, Recording: d.Recording, Callback: d.CallbackID, Rule: d.Rule, Channel: d.Channel, Kind: d.Kind,
 		To: d.To, Subject: d.Subject, State: string(d.State), Why: why, Attempts: d.Attempts, NextAttemptAt: orNull(d.NextAttemptAt),
 		LastError: d.LastError, ProviderID: d.ProviderID, CreatedAt: d.CreatedAt, FinishedAt: orNull(d.FinishedAt),
+		Receipt: d.Receipt, ReceiptAt: orNull(d.ReceiptAt),
 	}
 }
 

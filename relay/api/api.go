@@ -95,6 +95,8 @@ type Delivery struct {
 	ProviderID    string     `json:"provider_id"`
 	CreatedAt     time.Time  `json:"created_at"`
 	FinishedAt    *time.Time `json:"finished_at"`
+	Receipt       string     `json:"receipt"` // how far an SMS is, as the provider says; empty where it has not
+	ReceiptAt     *time.Time `json:"receipt_at"`
 
 	// Of a single delivery only.
 	Link       *Link       `json:"link,omitempty"` // null where what it says has none

@@ -37,6 +37,7 @@ type Demo struct {
 	mail    *peers.Mail
 	api     *peers.SignalWire
 	service *relay.Service
+	reached chan struct{} // gets a value for each SMS that a phone has
 }
 
 // Run tells the story to out. With once it returns when every message has
@@ -48,7 +49,7 @@ func Run(ctx context.Context, out io.Writer, log *slog.Logger, version string, o
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	d := &Demo{out: &printer{w: out}}
+	d := &Demo{out: &printer{w: out}, reached: make(chan struct{}, len(story))}
 	if err := d.startPeers(); err != nil {
 		return err
 	}
@@ -87,6 +88,13 @@ func (d *Demo) startPeers() (err error) {
 	}
 	d.api, err = peers.NewSignalWire(peers.SignalWireConfig{
 		Project: "demo-project", Token: "demo-token", OnMessage: d.out.sms,
+		Receipts: peers.Receipts{
+			SigningKey: "PSK_demo",
+			Of:         receipts,
+			// public_url is nobody's.
+			Listener:  func() string { return d.service.CallbacksAddr() },
+			OnReceipt: d.receipt,
+		},
 	})
 	if err != nil {
 		return errors.Join(err, d.mail.Close())
@@ -123,7 +131,7 @@ func (d *Demo) tell(ctx context.Context) error {
 		}
 		emails += s.emails
 		texts += s.texts
-		if err := d.await(ctx, emails, texts); err != nil {
+		if err := d.await(ctx, emails, texts, s.texts); err != nil {
 			return err
 		}
 	}
@@ -131,8 +139,23 @@ func (d *Demo) tell(ctx context.Context) error {
 	return nil
 }
 
-// await waits until that many emails and SMS have arrived in all.
-func (d *Demo) await(ctx context.Context, emails, texts int) error {
+// receipts are what becomes of an SMS, in the order in which it is told, which is
+// not that in which it happens.
+func receipts(peers.SMS) []peers.Receipt {
+	return []peers.Receipt{{Status: callback.ReceiptDelivered}, {Status: "sent"}}
+}
+
+// receipt says what Ringpost has learnt of an SMS.
+func (d *Demo) receipt(sms peers.SMS, r peers.Receipt, status int) {
+	if r.Status == callback.ReceiptDelivered && status == http.StatusOK {
+		d.out.printf("→ a receipt: the phone %s has its SMS\n", sms.To)
+		d.reached <- struct{}{}
+	}
+}
+
+// await waits until that many emails and SMS have arrived in all, and for the
+// receipts of so many more SMS.
+func (d *Demo) await(ctx context.Context, emails, texts, receipts int) error {
 	ctx, cancel := context.WithTimeout(ctx, arrivalTime)
 	defer cancel()
 	_, err := d.mail.Wait(ctx, emails)
@@ -142,6 +165,13 @@ func (d *Demo) await(ctx context.Context, emails, texts int) error {
 	if err != nil {
 		return fmt.Errorf("%d of %d emails and %d of %d SMS have arrived: %w",
 			len(d.mail.Emails()), emails, len(d.api.Messages()), texts, err)
+	}
+	for range receipts {
+		select {
+		case <-d.reached:
+		case <-ctx.Done():
+			return fmt.Errorf("an SMS was not confirmed: %w", ctx.Err())
+		}
 	}
 	return nil
 }
