@@ -51,6 +51,31 @@ func TestARecordingTellsWhatHappenedAndWhy(t *testing.T) {
 	f.must(f.get("/recordings/1"), 200, "<h1>Dialled call</h1>", `src="/recordings/1/audio"`)
 }
 
+func TestARecordingTellsWhatBecameOfAnSMSAfterItWasAccepted(t *testing.T) {
+	const lost = "the carrier did not deliver it: the phone is switched off or out of reach (code 30003)"
+	for status, want := range map[string][]string{
+		"":            {"not yet confirmed by the phone's carrier"},
+		"queued":      {"is on its way at the provider (queued)", "not yet confirmed by the phone's carrier"},
+		"sent":        {"was handed to the phone’s carrier", "not yet confirmed by the phone's carrier"},
+		"delivered":   {"has reached the phone", "the phone has it since"},
+		"undelivered": {"was accepted by the provider (attempt 1", "has not reached the phone", lost, "The carrier did not deliver it", "not delivered"},
+	} {
+		f := newFixture(t)
+		d := f.receive(call("rec-1")).Deliveries[2]
+		if d.Kind != "sms" {
+			t.Fatalf("the third delivery is of kind %s, want sms", d.Kind)
+		}
+		f.finish(d, store.Delivered, "")
+		if status != "" {
+			receipt := &callback.Receipt{Delivery: d.ID, MessageSid: "SM-1", Status: status}
+			if got, _, err := f.store.Receive(t.Context(), receipt, lost); err != nil || got == nil {
+				t.Fatalf("Receive() = %v, %v, want the delivery", got, err)
+			}
+		}
+		f.must(f.get("/recordings/1"), 200, want...)
+	}
+}
+
 func TestRulesThatAreNotKeptAreNotMadeUp(t *testing.T) {
 	f := newFixture(t)
 	unreadable, err := f.store.KeepPlan(t.Context(), []byte("rules of another age"))

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"ringpost/relay/callback"
 	"ringpost/relay/render"
 	"ringpost/relay/store"
 )
@@ -95,6 +96,9 @@ func (d *delivery) timeline() (all []moment) {
 	case d.State == store.Dead && len(d.Attempts) == 0:
 		all = append(all, moment{At: d.FinishedAt, Tone: "bad", Title: to + " cannot be sent", Said: d.LastError})
 	}
+	if d.Receipt != "" {
+		all = append(all, d.receipt())
+	}
 	for _, o := range d.Operations {
 		title := to + " was " + o.What + " by " + o.By
 		switch {
@@ -106,6 +110,22 @@ func (d *delivery) timeline() (all []moment) {
 		all = append(all, moment{At: o.At, Title: title})
 	}
 	return all
+}
+
+// receipt is what the provider said last of what it had accepted.
+func (d *delivery) receipt() moment {
+	m := moment{At: d.ReceiptAt}
+	switch to := d.name(); d.Receipt {
+	case callback.ReceiptDelivered:
+		m.Title, m.Tone = to+" has reached the phone", "good"
+	case callback.ReceiptUndelivered, callback.ReceiptFailed:
+		m.Title, m.Tone, m.Said = to+" has not reached the phone", "bad", d.LastError
+	case "sent":
+		m.Title = to + " was handed to the phone’s carrier"
+	default:
+		m.Title = to + " is on its way at the provider (" + d.Receipt + ")"
+	}
+	return m
 }
 
 // answered is what the provider said when it accepted the delivery.
