@@ -9,6 +9,7 @@
 package callback
 
 import (
+	"slices"
 	"strconv"
 	"time"
 )
@@ -17,7 +18,27 @@ import (
 const Path = "/callbacks/recording"
 
 // Statuses are the recording statuses that senders know.
-var Statuses = []string{"in-progress", "completed", "absent", "failed"}
+var Statuses = []string{InProgress, Completed, Absent, Failed}
+
+// The recording statuses.
+const (
+	InProgress = "in-progress"
+	Completed  = "completed"
+	Absent     = "absent" // it was too short or silent
+	Failed     = "failed"
+
+	// Those of callbacks that no sender posts: Ringpost makes them itself.
+	Missing     = "missing"     // a recording began, and nobody told that it ended
+	Undelivered = "undelivered" // somebody was to be told, and could not be
+)
+
+// AllStatuses are those that rules and templates may meet.
+var AllStatuses = append(slices.Clip(Statuses), Missing, Undelivered)
+
+// Final reports whether a recording of that status has come to its end.
+func Final(status string) bool {
+	return status == Completed || status == Absent || status == Failed
+}
 
 // Callback is one recording status callback. Its fields carry the sender's own
 // names, because rules and templates are written with them.
@@ -28,7 +49,7 @@ type Callback struct {
 	// sender repeats it until it gets an answer.
 	AccountSid      string
 	RecordingSid    string
-	RecordingStatus string // one of Statuses
+	RecordingStatus string // one of AllStatuses
 
 	CallSid           string // empty for a conference
 	RecordingUrl      string // absolute; may be empty unless the status is completed
@@ -40,6 +61,10 @@ type Callback struct {
 	Query  map[string]string // the callback URL's query
 
 	ReceivedAt time.Time
+
+	// Late says that the sender did not post it: it was found by asking, and has
+	// no more of a query than an earlier callback of the recording.
+	Late bool
 }
 
 // Field returns the callback parameter of that name, and whether there is one

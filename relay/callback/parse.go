@@ -33,6 +33,11 @@ func (e *FieldError) Error() string { return e.Field + ": " + e.Reason }
 // after Verify: since signatures do not cover the boundaries between names and
 // values, some of its checks are the other half of the signature's.
 func (r *Request) Parse(space string, now time.Time) (*Callback, error) {
+	return r.parse(space, now, Statuses)
+}
+
+// parse is Parse for callbacks that may have those statuses.
+func (r *Request) parse(space string, now time.Time, statuses []string) (*Callback, error) {
 	cb := &Callback{ReceivedAt: now}
 	var duration string
 	known := [...]struct {
@@ -74,7 +79,7 @@ params:
 		}
 		cb.Query = add(cb.Query, p)
 	}
-	if err := cb.check(duration, space); err != nil {
+	if err := cb.check(duration, space, statuses); err != nil {
 		return nil, err
 	}
 	return cb, nil
@@ -128,13 +133,13 @@ func (p param) plainName() bool {
 
 // check validates the fields that mean something, and brings them into the form
 // that Callback promises.
-func (cb *Callback) check(duration, space string) error {
+func (cb *Callback) check(duration, space string, statuses []string) error {
 	if err := cb.checkIDs(); err != nil {
 		return err
 	}
 	status := strings.ToLower(cb.RecordingStatus)
 	cb.RecordingStatus = ""
-	for _, s := range Statuses {
+	for _, s := range statuses {
 		if s == status {
 			cb.RecordingStatus = s
 		}
@@ -143,7 +148,7 @@ func (cb *Callback) check(duration, space string) error {
 	case status == "":
 		return &FieldError{"RecordingStatus", "missing"}
 	case cb.RecordingStatus == "":
-		return &FieldError{"RecordingStatus", "want one of " + strings.Join(Statuses, ", ")}
+		return &FieldError{"RecordingStatus", "want one of " + strings.Join(statuses, ", ")}
 	case status == "completed" && cb.RecordingUrl == "":
 		return &FieldError{"RecordingUrl", "missing"}
 	case status == "completed" && duration == "":
@@ -239,10 +244,10 @@ func resolve(raw, space string) (string, error) {
 	return raw, nil
 }
 
-// New returns the callback that a sender would make of those fields and that
-// query. It is for trying out rules.
+// New returns the callback that a sender, or Ringpost itself, would make of those
+// fields and that query: for trying out rules, and for what is found by asking.
 func New(fields, query map[string]string, space string, now time.Time) (*Callback, error) {
-	return (&Request{params: sortedParams(fields), query: sortedParams(query)}).Parse(space, now)
+	return (&Request{params: sortedParams(fields), query: sortedParams(query)}).parse(space, now, AllStatuses)
 }
 
 // ReadFields reads the fields of a body that is a form or a JSON object, or of a

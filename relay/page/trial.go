@@ -27,7 +27,7 @@ type trial struct {
 }
 
 func newTrial() trial {
-	return trial{Status: "completed", Source: "DialVerb", Duration: "94", Statuses: callback.Statuses,
+	return trial{Status: "completed", Source: "DialVerb", Duration: "94", Statuses: callback.AllStatuses,
 		Sources: rules.Sources}
 }
 

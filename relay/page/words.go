@@ -32,6 +32,8 @@ var statusWords = map[string]string{
 	"completed":   "Recorded",
 	"absent":      "No audio",
 	"failed":      "Failed",
+	"missing":     "Missing",
+	"undelivered": "Not told",
 }
 
 // kindWords are what the kinds of messages are called.

@@ -189,7 +189,7 @@ func parseHTML(file, src string) (*htmltemplate.Template, error) {
 // try renders t with the sample in every status, since a template may have
 // words for one of them only. What a sample's query and fields lack is empty.
 func try(t executable) error {
-	for _, status := range callback.Statuses {
+	for _, status := range callback.AllStatuses {
 		v := Sample().view()
 		v.RecordingStatus = status
 		if _, err := execute(t, v); err != nil {

@@ -63,6 +63,7 @@ type view struct {
 	RecordingSource, RecordingChannels                               string
 	Fields, Query                                                    map[string]string
 	ReceivedAt                                                       time.Time
+	Late                                                             bool
 	Rule, To                                                         string
 
 	link   func() string // nil where there is none
@@ -74,7 +75,7 @@ func (d *Data) view() *view {
 		AccountSid: d.AccountSid, RecordingSid: d.RecordingSid, RecordingStatus: d.RecordingStatus,
 		CallSid: d.CallSid, RecordingUrl: d.RecordingUrl, RecordingDuration: d.RecordingDuration,
 		RecordingSource: d.RecordingSource, RecordingChannels: d.RecordingChannels,
-		Fields: d.Fields, Query: d.Query, ReceivedAt: d.ReceivedAt, Rule: d.Rule, To: d.To, link: d.Link,
+		Fields: d.Fields, Query: d.Query, ReceivedAt: d.ReceivedAt, Late: d.Late, Rule: d.Rule, To: d.To, link: d.Link,
 	}
 }
 

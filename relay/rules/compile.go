@@ -5,6 +5,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -116,6 +117,9 @@ func (c *compiler) compileConditions(prefix string, d *Conditions) (all []condit
 	if okMin && okMax && shortest > longest {
 		c.fail(prefix+keyMaxDuration, "%v is less than min_duration, %v: nothing matches", longest, shortest)
 	}
+	if d.Late != nil {
+		all = append(all, c.compileCondition(prefix, slot{kind: keyLate}, Patterns{strconv.FormatBool(*d.Late)}))
+	}
 	for _, name := range slices.Sorted(maps.Keys(d.Query)) {
 		all = append(all, c.compileCondition(prefix, slot{keyQuery, name}, d.Query[name]))
 	}
@@ -167,9 +171,9 @@ func (c *compiler) slot(s slot) int {
 func checkKnown(kind string, p *pattern) error {
 	matches := func(name string) bool { return p.match(fold(name)) }
 	switch {
-	case kind == keyStatus && !slices.ContainsFunc(callback.Statuses, matches):
+	case kind == keyStatus && !slices.ContainsFunc(callback.AllStatuses, matches):
 		return fmt.Errorf("%q is no status%s (have %s)", p.source,
-			suggest(p.source, slices.Values(callback.Statuses)), strings.Join(callback.Statuses, ", "))
+			suggest(p.source, slices.Values(callback.AllStatuses)), strings.Join(callback.AllStatuses, ", "))
 	case kind == keySource && p.isLiteral() && p.literal != "" && !slices.ContainsFunc(Sources, matches):
 		return fmt.Errorf("no sender says %q%s (have %s; %q where it is new)", p.source,
 			suggest(p.source, slices.Values(Sources)), strings.Join(Sources, ", "), p.source+"*")

@@ -35,13 +35,13 @@ func TestEveryProblemOfARuleIsNamed(t *testing.T) {
 			"rule[0].call", `rule "r": call: /*/: not a regular expression: missing argument to repetition operator`},
 
 		"status": {func(r *rules.Rule) { r.Status = rules.Patterns{"complete"} },
-			"rule[0].status", `rule "r": status: "complete" is no status: did you mean "completed"? (have in-progress, completed, absent, failed)`},
+			"rule[0].status", `rule "r": status: "complete" is no status: did you mean "completed"? (have in-progress, completed, absent, failed, missing, undelivered)`},
 		"one status of several": {func(r *rules.Rule) { r.Status = rules.Patterns{"completed", "!Finished"} },
-			"rule[0].status[1]", `rule "r": status[1]: "Finished" is no status (have in-progress, completed, absent, failed)`},
+			"rule[0].status[1]", `rule "r": status[1]: "Finished" is no status (have in-progress, completed, absent, failed, missing, undelivered)`},
 		"status with a star": {func(r *rules.Rule) { r.Status = rules.Patterns{"complete-*"} },
-			"rule[0].status", `rule "r": status: "complete-*" is no status: did you mean "completed"? (have in-progress, completed, absent, failed)`},
+			"rule[0].status", `rule "r": status: "complete-*" is no status: did you mean "completed"? (have in-progress, completed, absent, failed, missing, undelivered)`},
 		"status of unless": {func(r *rules.Rule) { r.Unless = &rules.Conditions{Status: rules.Patterns{""}} },
-			"rule[0].unless.status", `rule "r": unless.status: "" is no status (have in-progress, completed, absent, failed)`},
+			"rule[0].unless.status", `rule "r": unless.status: "" is no status (have in-progress, completed, absent, failed, missing, undelivered)`},
 		"source": {func(r *rules.Rule) { r.Source = rules.Patterns{"DailVerb"} },
 			"rule[0].source", `rule "r": source: no sender says "DailVerb": did you mean "DialVerb"? (have DialVerb, Conference, OutBoundApi, Trunking, RecordVerb, StartCallRecordingApi, StartConferenceRecording, StartConferenceRecordingAPI; "DailVerb*" where it is new)`},
 

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,6 +21,7 @@ const (
 	keyAudioChannels = "audio_channels"
 	keyMinDuration   = "min_duration"
 	keyMaxDuration   = "max_duration"
+	keyLate          = "late"
 	keyQuery         = "query"
 	keyField         = "field"
 )
@@ -45,6 +47,8 @@ func (s slot) of(cb *callback.Callback) string {
 		return cb.CallSid
 	case keyAudioChannels:
 		return cb.RecordingChannels
+	case keyLate:
+		return strconv.FormatBool(cb.Late)
 	case keyQuery:
 		return cb.Query[s.name]
 	}
@@ -165,6 +169,10 @@ func (c *condition) fact(v *values) string {
 	s := v.slots[c.slot]
 	value := s.of(v.callback)
 	switch {
+	case s.kind == keyLate && v.callback.Late:
+		return "it was received late"
+	case s.kind == keyLate:
+		return "it was received in time"
 	case s.kind == keyQuery && value == "":
 		if _, given := v.callback.Query[s.name]; given {
 			return "?" + s.name + "= is empty in the callback's address"
@@ -216,7 +224,7 @@ var (
 // whyNot says in words why the condition does not hold.
 func (c *condition) whyNot(v *values) string {
 	fact, wanted := c.fact(v), c.wanted()
-	if wanted == anything {
+	if wanted == anything || c.key == keyLate {
 		return fact
 	}
 	return fact + "; this rule wants " + wanted

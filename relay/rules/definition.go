@@ -32,6 +32,7 @@ type Conditions struct {
 	AudioChannels Patterns            `toml:"audio_channels" json:"audio_channels,omitempty"`
 	MinDuration   string              `toml:"min_duration" json:"min_duration,omitempty"` // such as 1m30s; inclusive
 	MaxDuration   string              `toml:"max_duration" json:"max_duration,omitempty"` // inclusive
+	Late          *bool               `toml:"late" json:"late,omitempty"`                 // found by asking, or not; nil for either
 	Query         map[string]Patterns `toml:"query" json:"query,omitempty"`               // of the callback's URL
 	Field         map[string]Patterns `toml:"field" json:"field,omitempty"`               // any parameter of the callback
 }
@@ -39,7 +40,7 @@ type Conditions struct {
 // empty reports whether there is no condition.
 func (c *Conditions) empty() bool {
 	return c.Status == nil && c.Source == nil && c.Account == nil && c.Call == nil && c.AudioChannels == nil &&
-		c.MinDuration == "" && c.MaxDuration == "" && len(c.Query) == 0 && len(c.Field) == 0
+		c.MinDuration == "" && c.MaxDuration == "" && c.Late == nil && len(c.Query) == 0 && len(c.Field) == 0
 }
 
 // Send is one entry of a rule's send.

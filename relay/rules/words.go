@@ -58,6 +58,13 @@ func (c *Conditions) words(subject string) string {
 	case c.MaxDuration != "":
 		all = append(all, "lasts at most "+c.MaxDuration)
 	}
+	switch {
+	case c.Late == nil:
+	case *c.Late:
+		all = append(all, "was received late")
+	default:
+		all = append(all, "was received in time")
+	}
 	if len(all) > 0 {
 		all[0] = subject + " " + all[0]
 	}
