@@ -14,7 +14,9 @@ type engine interface {
 	hint(index string) string
 	// ids returns the argument for the placeholder of [engine.inIDs].
 	ids(ids []int64) any
-	// inIDs is the condition that what stands before it is among ids.
+	// texts is the same for a list of texts.
+	texts(list []string) any
+	// inIDs is the condition that what stands before it is among ids, or texts.
 	inIDs() string
 	// lock ends a query for rows that are then to be changed, whatever others are
 	// doing to them: it waits for those.

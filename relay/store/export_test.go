@@ -61,3 +61,12 @@ func (s *Store) Backdate(ctx context.Context, by time.Duration) error {
 		return err
 	})
 }
+
+// AgeSweeps makes all that was noted of sweeps, but for how far they have come,
+// longer ago.
+func (s *Store) AgeSweeps(ctx context.Context, by time.Duration) error {
+	return s.write(ctx, func(tx *tx) error {
+		_, err := tx.exec(`UPDATE sweeps SET done_at = done_at - ?, lease_until = lease_until - ?`, by.Microseconds(), by.Microseconds())
+		return err
+	})
+}

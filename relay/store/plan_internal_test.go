@@ -114,6 +114,10 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 		{"old callbacks", func() error { _, err := s.aged(ctx, 0, time.Now()); return err }, "callbacks_received (received_at>?)"},
 		{"remove", func() error { _, err := s.Remove(ctx, time.Now()); return err }, "deliveries_callback (callback_id=?)"},
 		{"delivery", func() error { s.Delivery(ctx, 1); return nil }, primaryKey},
+		{"of recordings", func() error { _, err := s.Of(ctx, []string{"RE1", "RE2"}); return err }, "callbacks USING INDEX sqlite_autoindex_callbacks_1 (recording_sid=?)"},
+		{"unfinished", func() error { _, err := s.Unfinished(ctx, since, 0, since, 9); return err }, "c USING INDEX callbacks_in_progress (received_at>? AND received_at<?)"},
+		{"unfinished, what came later", func() error { _, err := s.Unfinished(ctx, since, 0, since, 9); return err }, "other USING COVERING INDEX sqlite_autoindex_callbacks_1 (recording_sid=? AND recording_status=?)"},
+		{"begin a sweep", func() error { _, err := s.BeginSweep(ctx, "recordings", 0); return err }, "sweeps USING PRIMARY KEY (name=?)"},
 		{"attempts", func() error { _, err := s.attempts(ctx, 1); return err }, "PRIMARY KEY (delivery_id=?)"},
 
 		{"callbacks of a recording", callbacks(Filter{Recording: "RE1"}), "(recording_sid=?)"},

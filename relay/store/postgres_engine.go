@@ -16,6 +16,7 @@ type postgres struct{}
 func (postgres) begin() string        { return "BEGIN" }
 func (postgres) hint(string) string   { return "" } // it has statistics
 func (postgres) ids(ids []int64) any  { return ids }
+func (postgres) texts(l []string) any { return l }
 func (postgres) inIDs() string        { return "= ANY(?)" }
 func (postgres) lock() string         { return "FOR UPDATE" }
 func (postgres) skipLocked() string   { return "FOR UPDATE SKIP LOCKED" }
@@ -66,7 +67,7 @@ func (postgres) add(t *tx, added []*addition) error {
 		}
 		columns.text(a.AccountSid, a.RecordingSid, a.RecordingStatus, a.CallSid, a.RecordingUrl, a.RecordingSource,
 			a.RecordingChannels, a.fields, a.query)
-		columns.number(int64(a.RecordingDuration), a.receivedAt)
+		columns.number(int64(a.RecordingDuration), a.receivedAt, number(a.Late))
 	}
 	return t.each(func(rows *sql.Rows) error {
 		var k key
@@ -77,9 +78,9 @@ func (postgres) add(t *tx, added []*addition) error {
 		return err
 	}, `
 		INSERT INTO callbacks (account_sid, recording_sid, recording_status, call_sid, recording_url, recording_source,
-			recording_channels, fields, query, recording_duration, received_at)
+			recording_channels, fields, query, recording_duration, received_at, late)
 		SELECT * FROM unnest(?::text[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[],
-			?::bigint[], ?::bigint[])
+			?::bigint[], ?::bigint[], ?::bigint[])
 		ON CONFLICT DO NOTHING
 		RETURNING recording_sid, recording_status, account_sid`, columns.args()...)
 }
@@ -130,12 +131,8 @@ func (postgres) link(t *tx, deliveries []*Delivery) error {
 func (postgres) finish(t *tx, endings []*ending, owner string) error {
 	columns := newColumns(len(endings))
 	for _, e := range endings {
-		unsure := int64(0)
-		if e.Unsure {
-			unsure = 1
-		}
 		columns.text(string(e.State), e.Err, e.ProviderID)
-		columns.number(e.id, int64(e.attempts), unsure, e.next, e.finished.Int64, micros(e.StartedAt), e.Took.Microseconds())
+		columns.number(e.id, int64(e.attempts), number(e.Unsure), e.next, e.finished.Int64, micros(e.StartedAt), e.Took.Microseconds())
 	}
 	_, err := t.exec(`
 		WITH ended AS (
@@ -168,6 +165,14 @@ func (postgres) tally(t *tx, tallies []Tally, node string) error {
 		ON CONFLICT (what, at, name, result, node) DO UPDATE
 			SET n = tallies.n + excluded.n, last_at = greatest(tallies.last_at, excluded.last_at)`, columns.args()...)
 	return err
+}
+
+// number is a truth as the tables have it.
+func number(truth bool) int64 {
+	if truth {
+		return 1
+	}
+	return 0
 }
 
 // columns are the values of many rows, column by column: first those of text,

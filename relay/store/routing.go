@@ -30,7 +30,7 @@ type Routed struct {
 }
 
 const callbackColumns = `id, account_sid, recording_sid, recording_status, call_sid, recording_url,
-	recording_duration, recording_source, recording_channels, fields, query, received_at, routed_at, plan_id`
+	recording_duration, recording_source, recording_channels, fields, query, received_at, routed_at, plan_id, late`
 
 func scanCallback(rows *sql.Rows) (Stored, error) {
 	cb := Stored{Callback: new(callback.Callback)}
@@ -39,7 +39,7 @@ func scanCallback(rows *sql.Rows) (Stored, error) {
 	var routed sql.NullInt64
 	err := rows.Scan(&cb.ID, &cb.AccountSid, &cb.RecordingSid, &cb.RecordingStatus, &cb.CallSid,
 		&cb.RecordingUrl, &cb.RecordingDuration, &cb.RecordingSource, &cb.RecordingChannels,
-		&fields, &query, &received, &routed, &cb.PlanID)
+		&fields, &query, &received, &routed, &cb.PlanID, &cb.Late)
 	if err != nil {
 		return cb, err
 	}

@@ -38,15 +38,20 @@ func (sqlite) ids(ids []int64) any {
 	return string(list)
 }
 
+func (sqlite) texts(list []string) any {
+	text, _ := json.Marshal(list) // texts do not fail
+	return string(text)
+}
+
 func (sqlite) add(t *tx, added []*addition) error {
 	for _, a := range added {
 		r, err := t.do(`
 			INSERT INTO callbacks (account_sid, recording_sid, recording_status, call_sid, recording_url,
-				recording_duration, recording_source, recording_channels, fields, query, received_at)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+				recording_duration, recording_source, recording_channels, fields, query, received_at, late)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 			ON CONFLICT DO NOTHING`,
 			a.AccountSid, a.RecordingSid, a.RecordingStatus, a.CallSid, a.RecordingUrl,
-			a.RecordingDuration, a.RecordingSource, a.RecordingChannels, a.fields, a.query, a.receivedAt)
+			a.RecordingDuration, a.RecordingSource, a.RecordingChannels, a.fields, a.query, a.receivedAt, a.Late)
 		if err != nil {
 			return err
 		}
