@@ -1,8 +1,8 @@
 // Package peers plays the two outside parties on loopback sockets, for the demo
 // and the tests: a mail server (mail.go) and SignalWire's REST API
 // (signalwire.go), with receipts of text messages (receipts.go) and recordings to
-// play (recordings.go). Both keep what they accepted (journal.go), and fail on
-// demand through a [Hook].
+// play (recordings.go) and to list (listing.go). Both keep what they accepted
+// (journal.go), and fail on demand through a [Hook].
 package peers
 
 import (
@@ -25,7 +25,9 @@ const (
 	SendSMS Step = "send" // the subject is the recipient
 	ListSMS Step = "list" // the subject is the recipient asked for
 
-	FetchRecording Step = "fetch" // the subject is the recording's id
+	FetchRecording    Step = "fetch"    // the subject is the recording's id
+	DescribeRecording Step = "describe" // likewise
+	ListRecordings    Step = "page"     // the subject is the number of the page, from 0 on
 )
 
 // Hook is asked before a step is answered. It may wait; ctx ends when the peer

@@ -29,6 +29,8 @@ type SignalWireConfig struct {
 	ProtectMedia bool // recordings are for clients with the credentials only
 
 	Receipts Receipts
+
+	Now func() time.Time // its clock; nil is this machine's
 }
 
 // SMS is one text message that a SignalWire API accepted.
@@ -53,8 +55,8 @@ type APIError struct {
 func (e *APIError) Error() string { return fmt.Sprintf("%d: %s", e.Status, e.Message) }
 
 // SignalWire is SignalWire's REST API on a loopback socket, as far as sending
-// and listing text messages, their receipts and playing recordings goes. Its
-// methods may be called at once.
+// and listing text messages, their receipts, and listing and playing recordings goes.
+// Its methods may be called at once.
 type SignalWire struct {
 	URL string // without a slash at the end
 
@@ -62,6 +64,7 @@ type SignalWire struct {
 	server     *http.Server
 	accepted   journal[SMS]
 	recordings sync.Map        // the lengths by id
+	listed     listing
 	ctx        context.Context // ended with the API
 	cancel     context.CancelFunc
 	stopped    chan struct{}
@@ -87,7 +90,10 @@ func NewSignalWire(config SignalWireConfig) (*SignalWire, error) {
 		mux.HandleFunc("POST /api/laml/2010-04-01/Accounts/{project}/"+path, s.authorized(s.send))
 		mux.HandleFunc("GET /api/laml/2010-04-01/Accounts/{project}/"+path, s.authorized(s.list))
 	}
-	mux.HandleFunc("GET /api/laml/2010-04-01/Accounts/{project}/Recordings/{file}", s.media(s.recording))
+	for _, path := range []string{"Recordings", "Recordings.json"} {
+		mux.HandleFunc("GET /api/laml/2010-04-01/Accounts/{project}/"+path, s.authorized(s.listRecordings))
+	}
+	mux.HandleFunc("GET /api/laml/2010-04-01/Accounts/{project}/Recordings/{file}", s.recordingFile)
 	s.server = &http.Server{
 		Handler:           mux,
 		ReadHeaderTimeout: 10 * time.Second,
@@ -145,6 +151,14 @@ func (s *SignalWire) media(next func(http.ResponseWriter, *http.Request) error) 
 	}
 }
 
+// now is the time by the API's clock.
+func (s *SignalWire) now() time.Time {
+	if s.config.Now == nil {
+		return time.Now()
+	}
+	return s.config.Now()
+}
+
 func (s *SignalWire) send(w http.ResponseWriter, r *http.Request) error {
 	sms := SMS{
 		Sid:              rand.Text(),
@@ -198,19 +212,25 @@ func (s *SignalWire) list(w http.ResponseWriter, r *http.Request) error {
 		}
 		found = append(found, resource(sms, "sent"))
 	}
+	answer(w, http.StatusOK, page(r, "messages", found))
+	return nil
+}
+
+// page is the page of a listing that r asks for.
+func page(r *http.Request, name string, all []map[string]any) map[string]any {
+	query := r.URL.Query()
 	page, _ := strconv.Atoi(query.Get("Page"))
 	size, _ := strconv.Atoi(query.Get("PageSize"))
 	size = min(max(cmp.Or(size, 50), 1), 1000)
-	begin := min(max(page, 0), len(found)) * size
+	begin := min(max(page, 0), len(all)) * size
 	end := begin + size
 	list := map[string]any{"page": page, "page_size": size, "uri": r.URL.RequestURI(), "next_page_uri": nil}
-	if end < len(found) {
+	if end < len(all) {
 		query.Set("Page", strconv.Itoa(page+1))
 		list["next_page_uri"] = (&url.URL{Path: r.URL.Path, RawQuery: query.Encode()}).String()
 	}
-	list["messages"] = found[min(begin, len(found)):min(end, len(found))]
-	answer(w, http.StatusOK, list)
-	return nil
+	list[name] = all[min(begin, len(all)):min(end, len(all))]
+	return list
 }
 
 // anySender is the number that a messaging service chooses.

@@ -22,7 +22,7 @@ var (
 	// ErrNoSid says that the API answered with success and named no message.
 	ErrNoSid = errors.New("the answer names no message")
 	// ErrIncomplete says that a listing could not be read to its end.
-	ErrIncomplete = errors.New("the list of messages cannot be read to its end")
+	ErrIncomplete = errors.New("the list cannot be read to its end")
 )
 
 // Message is a text message to be sent.
