@@ -70,11 +70,7 @@ func openEmail(c config.Channel) (channel.Channel, error) {
 }
 
 func openSMS(cfg *config.Config, c config.Channel) (channel.Channel, error) {
-	client, err := signalwire.New(signalwire.Config{
-		APIURL:  cfg.SignalWire.APIURL,
-		Project: cfg.SignalWire.Project,
-		Token:   string(cfg.SignalWire.Token),
-	})
+	client, err := openClient(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -84,6 +80,15 @@ func openSMS(cfg *config.Config, c config.Channel) (channel.Channel, error) {
 		sms.Receipts = func(delivery int64) string { return callback.ReceiptURL(public, delivery) }
 	}
 	return channel.NewSMS(sms), nil
+}
+
+// openClient makes a client of the REST API.
+func openClient(cfg *config.Config) (*signalwire.Client, error) {
+	return signalwire.New(signalwire.Config{
+		APIURL:  cfg.SignalWire.APIURL,
+		Project: cfg.SignalWire.Project,
+		Token:   string(cfg.SignalWire.Token),
+	})
 }
 
 // messageDomain returns the right-hand side of Message-IDs: the sender's domain,

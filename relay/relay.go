@@ -15,6 +15,7 @@ import (
 
 	"ringpost/relay/admin"
 	"ringpost/relay/callback"
+	"ringpost/relay/catchup"
 	"ringpost/relay/config"
 	"ringpost/relay/deliver"
 	"ringpost/relay/history"
@@ -57,6 +58,7 @@ type Service struct {
 	router    *route.Router
 	deliverer *deliver.Deliverer
 	history   *history.History
+	watch     *catchup.Watch
 	audio     atomic.Pointer[recording.Fetcher]
 	page      *page.Page
 	player    *player.Player
@@ -104,6 +106,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (s *Service, err er
 	}, s.log)
 	s.intake.TakeReceipts(s.deliverer)
 	s.history = history.New(s.store, s.metrics, s.intake.Refused, s.log)
+	s.watch = catchup.New(s.store, s.metrics, s.log)
 	if err = s.use(ctx, cfg); err != nil {
 		return nil, err
 	}
@@ -194,6 +197,7 @@ func (s *Service) Run(ctx context.Context) error {
 	running.Go(func() { s.fileCalls(background) })
 	running.Go(func() { s.answerRings(background) })
 	running.Go(func() { s.history.Run(background) })
+	running.Go(func() { s.watch.Run(background) })
 	s.log.Info("serving", "callbacks", s.CallbacksAddr(), "admin", s.AdminAddr(), "version", s.options.Version)
 
 	var err error

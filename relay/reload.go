@@ -107,6 +107,10 @@ func (s *Service) use(ctx context.Context, cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
+	watch, err := watchFor(cfg)
+	if err != nil {
+		return err
+	}
 	plan, err := newPlan(cfg).Keep(ctx, s.store)
 	if err != nil {
 		return err
@@ -122,6 +126,7 @@ func (s *Service) use(ctx context.Context, cfg *config.Config) error {
 	}
 	s.router.Follow(plan)
 	s.intake.Accept(senders(cfg))
+	s.watch.Follow(watch)
 	if old := s.audio.Swap(audio); old != nil {
 		old.Close()
 	}

@@ -84,7 +84,7 @@ func (p *program) root() *cobra.Command {
 	}
 	root.PersistentFlags().StringVarP(&p.config, "config", "c", cmp.Or(os.Getenv("RINGPOST_CONFIG"), "ringpost.toml"),
 		"configuration `file`; also RINGPOST_CONFIG")
-	root.AddCommand(p.serve(), p.demo(), p.check(), p.explain(), p.sendTest(), p.sign(), p.verify(), p.deliveries(), p.channels(), p.health(), p.version())
+	root.AddCommand(p.serve(), p.demo(), p.check(), p.explain(), p.sendTest(), p.sign(), p.verify(), p.deliveries(), p.channels(), p.catchUp(), p.health(), p.version())
 	return root
 }
 

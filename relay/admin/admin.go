@@ -1,7 +1,7 @@
 // Package admin serves the admin listener: health, metrics, reload, and the API
 // that package api describes. It lists callbacks and deliveries (api.go), says
 // how the rules decided (trace.go, replay.go), and lets people operate on
-// deliveries and channels (operate.go, channels.go). What it does not know it
+// deliveries and channels (operate.go, channels.go, catchup.go). What it does not know it
 // leaves to the page for browsers (package page). Who may ask is decided in
 // access.go.
 package admin
@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/julienschmidt/httprouter"
 	"github.com/prometheus/client_golang/prometheus"
@@ -53,6 +54,9 @@ type Service interface {
 	// SendTest sends a test message through a channel to a contact or an address,
 	// and returns what the provider calls it.
 	SendTest(ctx context.Context, channel, to string) (providerID string, err error)
+	// CatchUp asks the provider for recordings that ended since then, and treats
+	// those of which no callback came as received late; by is who asks.
+	CatchUp(ctx context.Context, since time.Time, by string) (api.CaughtUp, error)
 	// Plan is the plan in force.
 	Plan() *route.Plan
 }
@@ -95,6 +99,7 @@ func New(service Service, s *store.Store, page Page, metrics prometheus.Gatherer
 	r.POST("/api/channels/:name/resume", a.resume)
 	r.POST("/api/channels/:name/test", a.test)
 	r.HandlerFunc(http.MethodGet, "/api/replay", a.replay)
+	r.HandlerFunc(http.MethodPost, "/api/catch-up", a.catchUp)
 
 	r.NotFound = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/api/") {

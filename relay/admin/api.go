@@ -110,7 +110,7 @@ func viewCallback(cb store.Stored) api.Callback {
 	return api.Callback{
 		ID: cb.ID, Recording: cb.RecordingSid, Account: cb.AccountSid, Call: cb.CallSid,
 		Status: cb.RecordingStatus, Source: cb.RecordingSource, Duration: cb.RecordingDuration,
-		Channels: cb.RecordingChannels, URL: cb.RecordingUrl, Fields: cb.Fields, Query: cb.Query,
+		Late: cb.Late, Channels: cb.RecordingChannels, URL: cb.RecordingUrl, Fields: cb.Fields, Query: cb.Query,
 		ReceivedAt: cb.ReceivedAt, RoutedAt: orNull(cb.RoutedAt),
 	}
 }

@@ -179,3 +179,34 @@ func TestACallbackIsToldWithTheRulesOfThen(t *testing.T) {
 		}
 	}
 }
+
+func TestCatchUpAsksForRecordingsSinceThen(t *testing.T) {
+	svc, url := newAdmin(t)
+	for _, test := range []struct {
+		path   string
+		err    error
+		status int
+		want   string
+	}{
+		{"/api/catch-up?since=24h", nil, http.StatusOK, `{"found":40,"new":5}`},
+		{"/api/catch-up?since=1d12h", nil, http.StatusOK, `{"found":40,"new":5}`},
+		{"/api/catch-up", nil, http.StatusBadRequest, "since: missing: want a time"},
+		{"/api/catch-up?since=", nil, http.StatusBadRequest, "since: missing: want a time"},
+		{"/api/catch-up?since=yesterday", nil, http.StatusBadRequest, "since: want a time"},
+		{"/api/catch-up?since=2999-01-01T00:00:00Z", nil, http.StatusBadRequest, "since: is yet to come"},
+		{"/api/catch-up?since=1h&until=2h", nil, http.StatusBadRequest, "until: unknown parameter"},
+		{"/api/catch-up?since=24h", &api.ProviderError{Text: "HTTP status 401"}, http.StatusBadGateway, "HTTP status 401"},
+		{"/api/catch-up?since=24h", &api.RequestError{Text: "nobody to ask"}, http.StatusBadRequest, "nobody to ask"},
+	} {
+		svc.askErr = test.err
+		if status, body := ask(t, "POST", url+test.path); status != test.status || !strings.Contains(body, test.want) {
+			t.Errorf("POST %s = %d %s, want %d with %s", test.path, status, body, test.status, test.want)
+		}
+	}
+	if svc.caughtUp != 24*time.Hour {
+		t.Errorf("recordings were asked for %v back, want 24 h", svc.caughtUp)
+	}
+	if status, body := ask(t, "GET", url+"/api/catch-up?since=24h"); status != http.StatusMethodNotAllowed {
+		t.Errorf("GET /api/catch-up = %d %s, want 405", status, body)
+	}
+}

@@ -34,6 +34,7 @@ type Callback struct {
 	Status     string            `json:"status"`
 	Source     string            `json:"source"`
 	Duration   int               `json:"duration"` // seconds
+	Late       bool              `json:"late"`     // found by asking SignalWire: no callback had come
 	Channels   string            `json:"channels"`
 	URL        string            `json:"url"`
 	Fields     map[string]string `json:"fields"`
@@ -47,7 +48,7 @@ func (c *Callback) Parsed() *callback.Callback {
 	return &callback.Callback{
 		AccountSid: c.Account, RecordingSid: c.Recording, RecordingStatus: c.Status, CallSid: c.Call, RecordingUrl: c.URL,
 		RecordingDuration: c.Duration, RecordingSource: c.Source, RecordingChannels: c.Channels,
-		Fields: c.Fields, Query: c.Query, ReceivedAt: c.ReceivedAt,
+		Fields: c.Fields, Query: c.Query, ReceivedAt: c.ReceivedAt, Late: c.Late,
 	}
 }
 
@@ -137,6 +138,12 @@ type Operation struct {
 // Retried is what a retry of many deliveries came to.
 type Retried struct {
 	Retried int `json:"retried"` // that are due at once
+}
+
+// CaughtUp is what came of asking the provider for recordings.
+type CaughtUp struct {
+	Found int `json:"found"` // recordings that ended in that time
+	New   int `json:"new"`   // of them those of which no callback had come: they are received late
 }
 
 // Channels are the channels of the configuration, and those that deliveries still

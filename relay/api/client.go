@@ -17,6 +17,9 @@ import (
 const (
 	// answerTime bounds one request with its answer.
 	answerTime = time.Minute
+	// CatchUpTime bounds how long the provider is asked for recordings because a
+	// person wants that.
+	CatchUpTime = 5 * time.Minute
 	// maxAnswer bounds an answer, in bytes. A thousand callbacks may be 64 MB.
 	maxAnswer = 128 << 20
 )
@@ -94,6 +97,16 @@ func (c *Client) RetryAll(ctx context.Context, filter url.Values) (r Retried, er
 // Trace returns one callback with what was made of it.
 func (c *Client) Trace(ctx context.Context, id int64) (t Trace, err error) {
 	return t, c.get(ctx, "/api/callbacks/"+strconv.FormatInt(id, 10), nil, &t)
+}
+
+// CatchUp asks the provider for recordings that ended since then, a time or how
+// long ago, and treats those of which no callback came as received late.
+func (c *Client) CatchUp(ctx context.Context, since string) (found CaughtUp, err error) {
+	patient := *c
+	patient.http = new(http.Client)
+	*patient.http = *c.http
+	patient.http.Timeout = CatchUpTime + answerTime
+	return found, patient.post(ctx, "/api/catch-up", url.Values{"since": {since}}, &found)
 }
 
 // Channels returns the channels.

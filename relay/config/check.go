@@ -27,6 +27,7 @@ func (l *loader) check(c *Config) {
 	l.checkSignalWire(top.key("signalwire"), c)
 	l.checkLinks(top.key("links"), c)
 	l.checkDelivery(top.key("delivery"), &c.Delivery)
+	l.checkWatch(top.key("watch"), c)
 	if len(c.RuleList) == 0 {
 		l.warn(top.key("rule"), "missing: without a [[rule]] nobody is told anything")
 	}

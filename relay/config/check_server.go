@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -185,6 +186,27 @@ func (l *loader) checkDelivery(at place, d *Delivery) {
 	}
 	if d.GiveUpAfter < d.FirstRetry {
 		l.fault(at.key("give_up_after"), "want at least first_retry, %v", d.FirstRetry)
+	}
+}
+
+// minLook is the shortest time from one look to the next: what a look costs is the
+// provider's.
+const minLook = 30 * time.Second
+
+func (l *loader) checkWatch(at place, c *Config) {
+	w, up, missing := &c.Watch, at.key("catch_up"), at.key("missing_after")
+	if w.CatchUp != 0 && w.CatchUp < Period(minLook) {
+		l.fault(up, "want at least %v, or \"off\"", minLook)
+	}
+	if w.MissingAfter != 0 && w.MissingAfter < Period(time.Minute) {
+		l.fault(missing, "want at least 1m, or \"off\"")
+	}
+	if w.MissingAfter >= Period(c.Store.Keep) && c.Store.Keep >= time.Hour && l.has(missing) {
+		l.fault(missing, "want less than [store] keep, %v: what is older is forgotten", c.Store.Keep)
+	}
+	unread := slices.ContainsFunc([]string{"space", "api_url", "project", "token"}, func(key string) bool { return l.isUnread("signalwire." + key) })
+	if l.has(up) && w.CatchUp != 0 && !c.SignalWire.Callable() && !unread {
+		l.warn(up, "nobody is asked: want [signalwire] space, project and token too")
 	}
 }
 

@@ -32,6 +32,7 @@ type Config struct {
 	TemplateFiles TemplateFiles            `toml:"templates"`
 	Links         Links                    `toml:"links"`
 	Delivery      Delivery                 `toml:"delivery"`
+	Watch         Watch                    `toml:"watch"`
 	Channels      map[string]Channel       `toml:"channel"`
 	Contacts      map[string]rules.Contact `toml:"contact"`
 	Groups        map[string][]string      `toml:"group"`
@@ -99,6 +100,11 @@ type SignalWire struct {
 	Unsigned    bool     `toml:"unsigned"`     // callbacks are accepted without a signature
 }
 
+// Callable reports whether all is there that the REST API wants.
+func (s *SignalWire) Callable() bool {
+	return s.APIURL != "" && s.Project != "" && s.Token != ""
+}
+
 // TemplateFiles is where templates beside the built-in ones are.
 type TemplateFiles struct {
 	Dir string `toml:"dir"` // empty where there are none
@@ -115,6 +121,12 @@ type Delivery struct {
 	FirstRetry  time.Duration `toml:"first_retry"`
 	MaxRetry    time.Duration `toml:"max_retry"` // between two attempts, at most
 	GiveUpAfter time.Duration `toml:"give_up_after"`
+}
+
+// Watch says how what callbacks did not tell is found out.
+type Watch struct {
+	CatchUp      Period `toml:"catch_up"`      // from one look through the provider's recordings to the next
+	MissingAfter Period `toml:"missing_after"` // the beginning of a recording of which nothing more is heard
 }
 
 // Channel is a way to reach people. The for tag says which kinds have the key;
@@ -162,5 +174,6 @@ func defaults() *Config {
 		Store:    Store{URL: "sqlite:ringpost.db", Keep: 90 * day},
 		Links:    Links{TTL: 30 * day},
 		Delivery: Delivery{FirstRetry: 5 * time.Second, MaxRetry: time.Hour, GiveUpAfter: 3 * day},
+		Watch:    Watch{CatchUp: Period(5 * time.Minute), MissingAfter: Period(4 * time.Hour)},
 	}
 }

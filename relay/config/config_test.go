@@ -155,6 +155,8 @@ func TestDefaultsAreThoseOfTheDocumentation(t *testing.T) {
 		{"first_retry", c.Delivery.FirstRetry, 5 * time.Second},
 		{"max_retry", c.Delivery.MaxRetry, time.Hour},
 		{"give_up_after", c.Delivery.GiveUpAfter, 72 * time.Hour},
+		{"catch_up", c.Watch.CatchUp, config.Period(5 * time.Minute)},
+		{"missing_after", c.Watch.MissingAfter, config.Period(4 * time.Hour)},
 		{"kind", email.Kind, "email"},
 		{"port", email.Port, 587},
 		{"port of implicit TLS", c.Channels["tls"].Port, 465},

@@ -37,7 +37,7 @@ func TestExampleShowsTheDefaults(t *testing.T) {
 	env := map[string]string{"SIGNALWIRE_PROJECT_ID": "p", "SIGNALWIRE_API_TOKEN": "PT1", "SIGNALWIRE_SIGNING_KEY": "PSK_1", "SMTP_PASSWORD": "x"}
 	want := mustParse(t, string(src), env)
 	for _, key := range []string{"listen", "admin", "level", "url", "keep", "api_url", "unsigned", "first_retry", "max_retry",
-		"give_up_after", "ttl", "kind", "port", "tls", "connections"} {
+		"give_up_after", "catch_up", "missing_after", "ttl", "kind", "port", "tls", "connections"} {
 		i := strings.Index(string(src), "\n# "+key+" ")
 		if i < 0 {
 			t.Errorf("the example has no %s", key)
@@ -51,5 +51,5 @@ func TestExampleShowsTheDefaults(t *testing.T) {
 }
 
 func plain(c *config.Config) string {
-	return fmt.Sprint(c.Server, c.Log, c.Store, c.SignalWire, c.Links, c.Delivery, slices.Sorted(maps.Keys(c.Channels)), c.Channels)
+	return fmt.Sprint(c.Server, c.Log, c.Store, c.SignalWire, c.Links, c.Delivery, c.Watch, slices.Sorted(maps.Keys(c.Channels)), c.Channels)
 }

@@ -49,6 +49,21 @@ func ParseDuration(s string) (time.Duration, error) {
 	return days + d, nil
 }
 
+// Period is a duration, or 0 for what is turned off.
+type Period time.Duration
+
+// parsePeriod reads a duration, or off.
+func parsePeriod(s string) (Period, error) {
+	if s == "off" {
+		return 0, nil
+	}
+	d, err := ParseDuration(s)
+	if err != nil || d == 0 {
+		return 0, errors.New(`want a duration like 90s, 5m, 12h or 3d, or "off"`)
+	}
+	return Period(d), nil
+}
+
 // Rate is how often something may be done, a second; 0 is as often as one likes.
 type Rate float64
 
@@ -98,6 +113,7 @@ func parseLevel(s string) (slog.Level, error) {
 // parsers read the types that are strings in the file.
 var parsers = map[reflect.Type]func(string) (reflect.Value, error){
 	reflect.TypeFor[time.Duration](): parser(ParseDuration),
+	reflect.TypeFor[Period]():        parser(parsePeriod),
 	reflect.TypeFor[Rate]():          parser(parseRate),
 	reflect.TypeFor[slog.Level]():    parser(parseLevel),
 }

@@ -13,6 +13,8 @@ import (
 // Metrics are the collectors of one service. They may be used at once.
 type Metrics struct {
 	Callbacks        *prometheus.CounterVec   // status, result
+	Late             *prometheus.CounterVec   // status
+	CatchUps         *prometheus.CounterVec   // result
 	RuleMatches      *prometheus.CounterVec   // rule
 	Deliveries       *prometheus.CounterVec   // channel, result
 	DeliveryDuration *prometheus.HistogramVec // channel
@@ -30,6 +32,14 @@ func New(version string) *Metrics {
 			Name: "ringpost_callbacks_total",
 			Help: "Callbacks received, by recording status and result: stored, duplicate, bad_signature, invalid or error.",
 		}, []string{"status", "result"}),
+		Late: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ringpost_late_callbacks_total",
+			Help: "Recordings found by asking the provider because no callback had come, by recording status.",
+		}, []string{"status"}),
+		CatchUps: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ringpost_catch_ups_total",
+			Help: "Looks through the provider's recordings for those without a callback, by result: done or failed.",
+		}, []string{"result"}),
 		RuleMatches: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ringpost_rule_matches_total",
 			Help: "Callbacks that a rule matched.",
@@ -64,7 +74,7 @@ func New(version string) *Metrics {
 	}, []string{"version", "goversion"})
 	build.WithLabelValues(version, goVersion()).Set(1)
 	m.ReloadSuccessful.Set(1)
-	m.Registry.MustRegister(m.Callbacks, m.RuleMatches, m.Deliveries, m.DeliveryDuration, m.EndToEnd, m.ChannelUp,
+	m.Registry.MustRegister(m.Callbacks, m.Late, m.CatchUps, m.RuleMatches, m.Deliveries, m.DeliveryDuration, m.EndToEnd, m.ChannelUp,
 		m.ReloadSuccessful, build, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m

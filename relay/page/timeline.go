@@ -35,7 +35,10 @@ func inOrder(all []moment) []moment {
 
 // timeline is what happened to the callback, in no order yet.
 func (t *told) timeline() []moment {
-	received := moment{At: t.ReceivedAt, Title: "SignalWire told us: " + strings.ToLower(inStatusWords(t.RecordingStatus))}
+	received := moment{At: t.ReceivedAt, Title: t.heard()}
+	if t.Late {
+		received.Said = "Received late: found by asking SignalWire, since no callback had come."
+	}
 	all := []moment{received}
 	if !t.RoutedAt.IsZero() {
 		all = append(all, t.matching())
@@ -44,6 +47,18 @@ func (t *told) timeline() []moment {
 		all = append(all, t.Deliveries[i].timeline()...)
 	}
 	return all
+}
+
+// heard says how the callback came.
+func (t *told) heard() string {
+	words := strings.ToLower(inStatusWords(t.RecordingStatus))
+	switch {
+	case t.RecordingStatus == callback.Missing:
+		return "Missing: the recording began, and nothing more was heard of it"
+	case t.Late:
+		return "SignalWire said when it was asked: " + words
+	}
+	return "SignalWire told us: " + words
 }
 
 // matching says which rules matched.
