@@ -39,6 +39,10 @@
 // (deliver/receipt.go, store/receipt.go): that the phone has it, or that it never
 // will, and then the delivery is dead after all.
 //
+// A callback that never comes is found by asking: package catchup lists the
+// provider's recordings, and makes callbacks of those of which none came, and of
+// those that began and never ended. They go the same way from the store on.
+//
 // Beside that way: package history writes down every few seconds what was counted,
 // and which requests were refused (history/history.go). What people do comes by
 // operate.go, and is written down with who did it (store/operate.go,

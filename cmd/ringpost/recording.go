@@ -48,6 +48,9 @@ func (p *program) printTrace(t *api.Trace) {
 		facts = append(facts, "by "+t.Source)
 	}
 	fmt.Fprintf(p.stdout, "callback %d (%s), received %s\n", t.ID, printable(strings.Join(facts, ", ")), moment(t.ReceivedAt))
+	if t.Late {
+		fmt.Fprintln(p.stdout, "    received late: found by asking SignalWire, no callback had come")
+	}
 	if t.Note != "" {
 		fmt.Fprintf(p.stdout, "    %s\n", printable(t.Note))
 	}

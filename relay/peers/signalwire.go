@@ -63,7 +63,7 @@ type SignalWire struct {
 	config     SignalWireConfig
 	server     *http.Server
 	accepted   journal[SMS]
-	recordings sync.Map        // the lengths by id
+	recordings sync.Map // the lengths by id
 	listed     listing
 	ctx        context.Context // ended with the API
 	cancel     context.CancelFunc
