@@ -106,7 +106,7 @@ type endless struct{ pages int }
 func (e *endless) RoundTrip(r *http.Request) (*http.Response, error) {
 	e.pages++
 	body := fmt.Sprintf(`{"recordings":[{"sid":"RE%d"}],"next_page_uri":"/api/laml/%d"}`, e.pages, e.pages)
-	return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
+	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
 }
 
 func TestAListingWithoutEndIsLeft(t *testing.T) {
@@ -156,7 +156,7 @@ type slow struct {
 }
 
 func (s *slow) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp := &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(`{"recordings":[{"sid":"RE1"}]}`)), Request: r}
+	resp := &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(`{"recordings":[{"sid":"RE1"}]}`)), Request: r}
 	if s.refusals > 0 {
 		s.refusals--
 		resp.StatusCode, resp.Header = 429, http.Header{"Retry-After": {s.wait}}
