@@ -261,7 +261,7 @@ func TestALongRecordingIsFoundWhenItEnds(t *testing.T) {
 		watch := w.watch(w.config())
 		w.look(watch)
 		w.ahead.Add(int64(time.Minute))
-		w.api.List(long)
+		w.api.List(long, peers.Recording{Sid: "RE0", Status: "deleted", Began: w.now()})
 		for range 5 { // looks that leave it alone
 			w.ahead.Add(int64(30 * time.Minute))
 			w.look(watch)

@@ -179,6 +179,7 @@ func (l *look) take(ctx context.Context, page []signalwire.Recording) error {
 		switch {
 		case r.Sid == "" || r.Ended.IsZero():
 			l.note(errors.New("a recording without an id or a time"))
+		case r.Status == "deleted": // nothing comes of it any more
 		case !callback.Final(r.Status):
 			l.leaveForLater(r)
 		case !r.Ended.Before(floor):
