@@ -209,7 +209,7 @@ func TestBrowserOperatesDeliveries(t *testing.T) {
 
 func TestBrowserCancelsADelivery(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, settings{})
+	s := newSite(t, settings{retry: time.Hour}) // what is being sent cannot be cancelled
 	s.mailTrouble.Store(later("alice"))
 	s.post(s.recorded("rec-1", 94*time.Second), "")
 	b := s.tab()
