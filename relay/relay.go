@@ -37,6 +37,9 @@ const (
 	sweepEvery = time.Hour
 	// fileEvery is how often calls are filed, if there are enough of them.
 	fileEvery = 10 * time.Second
+	// filePause spreads that out, so that what waits for the store meanwhile is
+	// less than one message in fifty.
+	filePause = 250 * time.Millisecond
 )
 
 // Options are what a service needs beside its configuration.
@@ -307,12 +310,13 @@ func (s *Service) sweep(ctx context.Context) {
 	}
 }
 
-// fileCalls has the store file calls until ctx ends.
+// fileCalls has the store file calls until ctx ends: at first, after an upgrade,
+// as fast as it can.
 func (s *Service) fileCalls(ctx context.Context) {
 	tick := time.NewTicker(fileEvery)
 	defer tick.Stop()
-	for {
-		if err := s.store.FileCalls(ctx); err != nil && ctx.Err() == nil {
+	for pause := time.Duration(0); ; pause = filePause {
+		if err := s.store.FileCalls(ctx, pause); err != nil && ctx.Err() == nil {
 			s.log.Warn("calls are not filed yet: until they are, they are found more slowly", "err", err)
 		}
 		select {

@@ -4,15 +4,18 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"time"
 )
 
-// bucketSize is how many callbacks' calls are filed at once.
-const bucketSize = 4096
+// bucketSize is how many callbacks' calls are filed at once. In SQLite all else
+// waits for that.
+const bucketSize = 1024
 
 // FileCalls files the calls of the callbacks that came since it was done last, so
-// that [Store.Search] finds them quickly. The newest bucket of callbacks, which is
-// not full, is left out: it is looked through. Nodes take turns.
-func (s *Store) FileCalls(ctx context.Context) error {
+// that [Store.Search] finds them quickly, with a pause after each bucket of them.
+// The newest bucket, which is not full, is left out: it is looked through. Nodes
+// take turns.
+func (s *Store) FileCalls(ctx context.Context, pause time.Duration) error {
 	for {
 		full := new(bool)
 		err := s.file(ctx, func(tx *tx) (err error) {
@@ -24,6 +27,11 @@ func (s *Store) FileCalls(ctx context.Context) error {
 		}
 		if !*full {
 			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pause):
 		}
 	}
 }

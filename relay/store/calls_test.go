@@ -13,7 +13,7 @@ import (
 // fileCalls files calls, and expects that so many buckets are filed then.
 func fileCalls(t *testing.T, s *store.Store, want int64) {
 	t.Helper()
-	if err := s.FileCalls(t.Context()); err != nil {
+	if err := s.FileCalls(t.Context(), 0); err != nil {
 		t.Fatalf("FileCalls() = %v", err)
 	}
 	filed, err := s.Filed(t.Context())
@@ -61,12 +61,12 @@ func checkCalls(t *testing.T, s *store.Store, of string, many, want int) {
 
 func TestACallIsFoundBeforeAndAfterItIsFiled(t *testing.T) {
 	promise(t, func(t *testing.T, s *store.Store) {
-		const many = 8300 // two buckets, and some
+		const many = 8300 // eight buckets, and some
 		add(t, s, "RE1")
 		checkIDs(t, "Search() of one that is not routed", search(t, s, store.Search{Text: "CA1", Limit: 9}), 1)
 		addCalls(t, s, "CA-", many, time.Now().Add(-time.Hour))
-		fileCalls(t, s, 2)
-		fileCalls(t, s, 2)
+		fileCalls(t, s, 8)
+		fileCalls(t, s, 8)
 		checkCalls(t, s, "CA-", many, 1)
 
 		remove(t, s, s.Now().Add(-time.Minute), many)
@@ -79,7 +79,7 @@ func TestCallsAreFiledAnewWhereTheirIDsAreGivenToOthers(t *testing.T) {
 		const many = 5000
 		for _, of := range []string{"CA-", "CB-"} {
 			addCalls(t, s, of, many, time.Now().Add(-time.Hour))
-			if err := s.FileCalls(t.Context()); err != nil {
+			if err := s.FileCalls(t.Context(), 0); err != nil {
 				t.Fatalf("FileCalls() = %v", err)
 			}
 			checkCalls(t, s, of, many, 1)
@@ -100,13 +100,40 @@ func TestNodesTakeTurnsToFileCallsAndWaitForLateOnes(t *testing.T) {
 	var filing sync.WaitGroup
 	for _, s := range both {
 		filing.Go(func() {
-			if err := s.FileCalls(t.Context()); err != nil {
+			if err := s.FileCalls(t.Context(), 0); err != nil {
 				t.Errorf("FileCalls() = %v", err)
 			}
 		})
 	}
 	filing.Wait()
-	fileCalls(t, both[0], 3)
+	fileCalls(t, both[0], 13)
 	checkCalls(t, both[1], "CA-", 5000, 1)
 	checkCalls(t, both[0], "CB-", 9000, 1)
+}
+
+func TestCallsAreFiledWithPauses(t *testing.T) {
+	promise(t, func(t *testing.T, s *store.Store) {
+		addCalls(t, s, "CA-", 2100, time.Now().Add(-time.Hour)) // two buckets, and some
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		done := make(chan error, 1)
+		go func() { done <- s.FileCalls(ctx, time.Hour) }()
+		filed := func() int64 {
+			n, err := s.Filed(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		for began := time.Now(); filed() == 0; {
+			if time.Since(began) > 30*time.Second {
+				t.Fatal("nothing is filed")
+			}
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("FileCalls() = %v", err)
+		}
+		check(t, "buckets that are filed before the first pause is over", filed(), 1)
+	})
 }

@@ -157,7 +157,7 @@ func measureQueries(t *testing.T, s *store.Store) {
 // is a recipient of very many that has none in a state of very many.
 func measureSearches(t *testing.T, s *store.Store) {
 	const limit = 50 * time.Millisecond
-	timed(t, 0, "FileCalls", func() (any, error) { return nil, s.FileCalls(t.Context()) })
+	timed(t, 0, "FileCalls", func() (any, error) { return nil, s.FileCalls(t.Context(), 0) })
 	ago := func(hours time.Duration) time.Time { return time.Now().Add(-hours * time.Hour) }
 	searches := []store.Search{
 		{}, {Before: 250_000}, {Since: ago(1)}, {Until: ago(100)}, {Since: ago(101), Until: ago(100)}, {Since: ago(-1)}, {Until: ago(10_000)},

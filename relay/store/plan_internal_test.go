@@ -108,7 +108,7 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 		{"link", func() error { _, err := s.Link(ctx, 1); return err }, primaryKey},
 		{"revoke", func() error { s.Revoke(ctx, 1, "kim"); return nil }, "links USING " + primaryKey},
 		{"hours", func() error { _, err := s.Hours(ctx, "rule", since); return err }, "PRIMARY KEY (what=? AND at>?)"},
-		{"file calls", func() error { return s.FileCalls(ctx) }, primaryKey + " (rowid>?)"},
+		{"file calls", func() error { return s.FileCalls(ctx, 0) }, primaryKey + " (rowid>?)"},
 		{"old calls", func() error { return s.removeCalls(ctx) }, "PRIMARY KEY (bucket=?)"},
 		{"old counts", func() error { return s.ageTallies(ctx, since) }, "PRIMARY KEY (what=? AND at<?)"},
 		{"old callbacks", func() error { _, err := s.aged(ctx, 0, time.Now()); return err }, "callbacks_received (received_at>?)"},

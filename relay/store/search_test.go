@@ -56,7 +56,7 @@ func archive(t *testing.T, s *store.Store) (all []store.Recording) {
 			t.Fatal(err)
 		}
 	}
-	if err := s.Spread(t.Context(), many/2, 5000); err != nil {
+	if err := s.Spread(t.Context(), many/2, 1500); err != nil {
 		t.Fatal(err)
 	}
 	fileCalls(t, s, 1) // half of them

@@ -16,10 +16,10 @@ CREATE TABLE plans (
 ALTER TABLE callbacks ADD COLUMN plan_id INTEGER NOT NULL DEFAULT 0;
 
 -- Where the callbacks of a call are found. Calls have random ids: an index of them
--- made routing half as slow again. So they are filed later, in buckets of 4096
+-- made routing half as slow again. So they are filed later, in buckets of 1024
 -- callbacks, each at once and in its order (see calls.go).
 CREATE TABLE calls (
-    bucket      INTEGER NOT NULL, -- callback_id / 4096
+    bucket      INTEGER NOT NULL, -- callback_id / 1024
     call_sid    TEXT    NOT NULL,
     callback_id INTEGER NOT NULL,
     PRIMARY KEY (bucket, call_sid, callback_id)
