@@ -52,7 +52,12 @@ type Delivery struct {
 	Subject string
 	Text    string // empty in lists
 	HTML    string // empty in lists
-	Link    *Link  // of a new one that holds a link; see [Store.Link]
+
+	// RecordingURL is the callback's, where the provider has the audio; empty in
+	// lists, or where it said none.
+	RecordingURL string
+
+	Link *Link // of a new one that holds a link; see [Store.Link]
 
 	State         State
 	Attempts      int  // finished ones

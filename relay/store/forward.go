@@ -48,7 +48,7 @@ func (t *tx) whole(id int64) (d *Delivery, err error) {
 	}
 	err = t.each(func(rows *sql.Rows) error {
 		d = new(Delivery)
-		return scanDelivery(rows, d, &d.Text, &d.HTML)
+		return scanWhole(rows, d)
 	}, wholeDelivery+` WHERE d.id = ?`, id)
 	return d, err
 }
@@ -72,12 +72,8 @@ func (t *tx) forward(d *Delivery, to, by string, now time.Time, giveUpAfter time
 		forwarded.relink(old, NewToken(), old.ExpiresAt.Sub(d.CreatedAt))
 	}
 	forwarded.begin(Stored{ID: d.CallbackID,
-		Callback: &callback.Callback{RecordingSid: d.Recording, ReceivedAt: d.ReceivedAt}}, now, giveUpAfter)
-	if err := t.insert([]*Delivery{forwarded}, lease{}); err != nil {
-		return 0, err
-	}
-	_, err = t.exec(`INSERT INTO sent_on (callback_id, delivery_id) VALUES (?, ?)`, d.CallbackID, forwarded.ID)
-	if err != nil {
+		Callback: &callback.Callback{RecordingSid: d.Recording, RecordingUrl: d.RecordingURL, ReceivedAt: d.ReceivedAt}}, now, giveUpAfter)
+	if err := t.insertLater([]*Delivery{forwarded}, lease{}); err != nil {
 		return 0, err
 	}
 	if err := t.note([]int64{d.ID}, now, by, "sent on to "+to); err != nil {

@@ -86,7 +86,7 @@ func (s *Store) Claim(ctx context.Context, channel string, n int) ([]*Delivery, 
 		return tx.each(func(rows *sql.Rows) error {
 			d := new(Delivery)
 			*claimed = append(*claimed, d)
-			return scanDelivery(rows, d, &d.Text, &d.HTML)
+			return scanWhole(rows, d)
 		}, wholeDelivery+` WHERE d.id `+tx.engine.inIDs()+` ORDER BY d.next_attempt_at, d.id`, tx.engine.ids(ids))
 	})
 	if err != nil {
@@ -95,9 +95,9 @@ func (s *Store) Claim(ctx context.Context, channel string, n int) ([]*Delivery, 
 	return *claimed, nil
 }
 
-// wholeDelivery selects what [scanDelivery] reads, with what a delivery says.
+// wholeDelivery selects what [scanWhole] reads: a delivery with what it says.
 const wholeDelivery = `
-	SELECT ` + deliveryColumns + `, m.text, m.html
+	SELECT ` + deliveryColumns + `, m.text, m.html, c.recording_url
 	FROM deliveries d JOIN callbacks c ON c.id = d.callback_id JOIN messages m ON m.delivery_id = d.id`
 
 // NextDue returns when the channel's next waiting delivery is due; zero where
@@ -146,6 +146,10 @@ func (s *Store) Release(ctx context.Context, ids []int64, reason string) error {
 		return fmt.Errorf("release deliveries: %w", err)
 	}
 	return nil
+}
+
+func scanWhole(rows *sql.Rows, d *Delivery) error {
+	return scanDelivery(rows, d, &d.Text, &d.HTML, &d.RecordingURL)
 }
 
 func scanDelivery(rows *sql.Rows, d *Delivery, more ...any) error {

@@ -138,24 +138,6 @@ func (s *Store) Revoke(ctx context.Context, id int64, by string) error {
 	})
 }
 
-// insert writes new deliveries with what they say, and their links. Most have
-// none.
-func (t *tx) insert(deliveries []*Delivery, l lease) error {
-	if err := t.engine.insert(t, deliveries, l); err != nil {
-		return err
-	}
-	var linked []*Delivery
-	for _, d := range deliveries {
-		if d.Link != nil {
-			linked = append(linked, d)
-		}
-	}
-	if len(linked) == 0 {
-		return nil
-	}
-	return t.engine.link(t, linked)
-}
-
 // relink gives a delivery a link of its own in place of the one in the words that
 // it has from another: each can be revoked without the other.
 func (d *Delivery) relink(old *Link, token string, ttl time.Duration) {

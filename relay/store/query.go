@@ -162,7 +162,7 @@ func (w *where) clause() string {
 func (s *Store) Delivery(ctx context.Context, id int64) (*Delivery, []Attempt, error) {
 	found, err := read(ctx, s, func(rows *sql.Rows) (*Delivery, error) {
 		d := new(Delivery)
-		return d, scanDelivery(rows, d, &d.Text, &d.HTML)
+		return d, scanWhole(rows, d)
 	}, wholeDelivery+` WHERE d.id = ?`, id)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read delivery %d: %w", id, err)

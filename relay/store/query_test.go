@@ -91,7 +91,7 @@ func TestDeliveriesAreListedWithoutTheirTexts(t *testing.T) {
 			t.Fatalf("Deliveries() = %v, %v, want one, nil", found, err)
 		}
 		want := *read(t, s, d.ID)
-		want.Text, want.HTML = "", ""
+		want.Text, want.HTML, want.RecordingURL = "", "", ""
 		check(t, "Deliveries()", found[0], want)
 	})
 }

@@ -186,9 +186,42 @@ func (s *Store) insert(tx *tx, batch []Routed, now time.Time, giveUpAfter time.D
 	return tx.insert(deliveries, lease{s.name, now.Add(Lease)})
 }
 
+// insert writes new deliveries with what they say, and their links. Most have
+// none.
+func (t *tx) insert(deliveries []*Delivery, l lease) error {
+	if err := t.engine.insert(t, deliveries, l); err != nil {
+		return err
+	}
+	var linked []*Delivery
+	for _, d := range deliveries {
+		if d.Link != nil {
+			linked = append(linked, d)
+		}
+	}
+	if len(linked) == 0 {
+		return nil
+	}
+	return t.engine.link(t, linked)
+}
+
+// insertLater is insert for deliveries of callbacks that were routed before: their
+// ids are not in the order of the callbacks', which those who look for them are to
+// know.
+func (t *tx) insertLater(deliveries []*Delivery, l lease) error {
+	if err := t.insert(deliveries, l); err != nil {
+		return err
+	}
+	for _, d := range deliveries {
+		if _, err := t.exec(`INSERT INTO sent_on (callback_id, delivery_id) VALUES (?, ?)`, d.CallbackID, d.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // begin fills in what a new delivery of cb has from the start.
 func (d *Delivery) begin(cb Stored, now time.Time, giveUpAfter time.Duration) {
-	d.CallbackID, d.Recording, d.ReceivedAt = cb.ID, cb.RecordingSid, cb.ReceivedAt
+	d.CallbackID, d.Recording, d.RecordingURL, d.ReceivedAt = cb.ID, cb.RecordingSid, cb.RecordingUrl, cb.ReceivedAt
 	d.CreatedAt, d.NextAttemptAt, d.GiveUpAt = now, now, now.Add(giveUpAfter)
 	if d.State.Finished() {
 		d.FinishedAt, d.NextAttemptAt = now, time.Time{}
