@@ -24,6 +24,10 @@ const (
 	smsText   = ".sms.txt"
 )
 
+// partsFile holds what templates of HTML may share: each may use what is defined
+// there, and define it anew.
+const partsFile = "parts.html"
+
 // What {{.Query.agent}} is where the query has no agent: empty while a template
 // is tried, since a sample cannot know, and an error afterwards. Where it may be
 // missing, a template says {{index .Query "agent"}}.
@@ -45,16 +49,19 @@ type source struct {
 func Load(dir string) (*Templates, []error) {
 	sources := make(map[string]source)
 	errs := read(sources, builtin.Files, "built-in ")
+	shared := sources[partsFile]
 	if dir != "" {
 		errs = append(errs, read(sources, os.DirFS(dir), filepath.Clean(dir)+string(filepath.Separator))...)
 	}
+	parts, faults := parseParts(shared, sources[partsFile])
+	errs = append(errs, faults...)
 	t := &Templates{emails: make(map[string]*email), texts: make(map[string]*template.Template)}
 	for _, file := range slices.Sorted(maps.Keys(sources)) {
 		src := sources[file]
 		name := base(file)
 		switch file {
 		case name + emailText:
-			mail, faults := parseEmail(src, sources[name+emailHTML])
+			mail, faults := parseEmail(src, sources[name+emailHTML], parts)
 			if errs = append(errs, faults...); len(faults) == 0 {
 				t.emails[name] = mail
 			}
@@ -86,7 +93,7 @@ func read(sources map[string]source, files fs.FS, prefix string) (errs []error) 
 		if entry.IsDir() || strings.HasPrefix(name, ".") || strings.HasSuffix(name, ".go") {
 			continue // .go: the directory of the built-in ones may be given too
 		}
-		if base(name) == "" {
+		if base(name) == "" && name != partsFile {
 			errs = append(errs, &Error{prefix + name, 1,
 				"not a template: want a name such as recording.email.txt, recording.email.html or recording.sms.txt"})
 			continue
@@ -129,8 +136,9 @@ func base(file string) string {
 	return ""
 }
 
-// parseEmail parses an email's text, and its HTML where there is some.
-func parseEmail(text, html source) (*email, []error) {
+// parseEmail parses an email's text, and its HTML, which may use parts, where there
+// is some.
+func parseEmail(text, html source, parts *htmltemplate.Template) (*email, []error) {
 	e := new(email)
 	var errs []error
 	keep := func(err error) {
@@ -152,7 +160,7 @@ func parseEmail(text, html source) (*email, []error) {
 	}
 	if html.file != "" {
 		var err error
-		e.html, err = parseHTML(html.file, html.text)
+		e.html, err = parseHTML(html, parts)
 		keep(err)
 	}
 	return e, errs
@@ -173,12 +181,24 @@ func parse(file, src string) (*template.Template, error) {
 	return t.Option(errorWhereMissing), nil
 }
 
+// parseParts parses what templates of HTML share: what a later file defines is in
+// the place of what an earlier one does.
+func parseParts(files ...source) (parts *htmltemplate.Template, errs []error) {
+	parts = htmltemplate.New("").Option(emptyWhereMissing).Funcs(funcs)
+	for _, src := range files {
+		if _, err := parts.New(src.file).Parse(src.text); err != nil {
+			errs = append(errs, locate(src.file, err))
+		}
+	}
+	return parts, errs
+}
+
 // parseHTML parses a template of HTML, and tries it: the first execution finds
 // what cannot be escaped.
-func parseHTML(file, src string) (*htmltemplate.Template, error) {
-	t, err := htmltemplate.New(file).Option(emptyWhereMissing).Funcs(funcs).Parse(src)
+func parseHTML(src source, parts *htmltemplate.Template) (*htmltemplate.Template, error) {
+	t, err := htmltemplate.Must(parts.Clone()).New(src.file).Parse(src.text)
 	if err != nil {
-		return nil, locate(file, err)
+		return nil, locate(src.file, err)
 	}
 	if err := try(t); err != nil {
 		return nil, err

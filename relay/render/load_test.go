@@ -51,6 +51,7 @@ var faults = []struct{ file, text, want string }{
 	{"undefined.email.html", "<p>\n{{template \"none\"}}", `:2: no such template "none"`},
 	{"parse.email.html", "<p>\n<p>\n{{shorten .To}}", `:3: function "shorten" not defined`},
 	{"notes.txt", "", ":1: not a template: want a name such as recording.email.txt, recording.email.html or recording.sms.txt"},
+	{"parts.html", "{{define \"card\"}}\n{{shorten .To}}{{end}}", `:2: function "shorten" not defined`},
 	{"alone.email.html", "<p>", ":1: has no text beside it: want alone.email.txt too"},
 }
 
@@ -216,6 +217,29 @@ func TestADirectoryOverridesAndExtends(t *testing.T) {
 			if kind, _, _ := strings.Cut(rest, "."); !templates.Has(kind, own) {
 				t.Errorf("%s: Has(%q, %q) = false, want true", name, kind, own)
 			}
+		}
+	}
+}
+
+func TestHTMLMayUseTheBuiltInPartsAndChangeThem(t *testing.T) {
+	page := `{{define "title"}}Own{{end}}{{define "rows"}}{{template "recording" .}}{{end}}` +
+		`{{define "address"}}{{.Link}}{{end}}{{define "below"}}<b>below</b>{{end}}{{template "card" .}}`
+	for name, test := range map[string]struct{ parts, want string }{
+		"as they are": {"", `<b>below</b>You get this because`},
+		"changed":     {`{{define "card"}}mine: {{template "below" .}}{{end}}`, "mine: <b>below</b>"},
+	} {
+		files := map[string]string{"own.email.txt": "Subject: own\n\nown text", "own.email.html": page}
+		if test.parts != "" {
+			files["parts.html"] = test.parts
+		}
+		templates, _, errs := load(t, files)
+		if len(errs) > 0 {
+			t.Errorf("%s: Load = %v, want no faults", name, errs)
+			continue
+		}
+		got, err := templates.Render(render.Email, "own", render.Sample())
+		if err != nil || !strings.Contains(got.HTML, test.want) {
+			t.Errorf("%s: Render = %s, %v, want it to contain %s", name, got.HTML, err, test.want)
 		}
 	}
 }
