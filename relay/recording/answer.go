@@ -56,7 +56,7 @@ func check(resp *http.Response) (kind string, err error) {
 	case http.StatusOK:
 	case http.StatusPartialContent:
 		if resp.Request.Header.Get("Range") == "" || !part.MatchString(resp.Header.Get("Content-Range")) {
-			return "", &failure{http.StatusBadGateway, "the provider answers with a part that nobody asked for", nil}
+			return "", refused("the provider answers with a part that nobody asked for", nil)
 		}
 	case http.StatusRequestedRangeNotSatisfiable:
 		return "", nil
@@ -65,7 +65,7 @@ func check(resp *http.Response) (kind string, err error) {
 	}
 	kind, ok := audioType(resp.Header.Get("Content-Type"))
 	if encoding := resp.Header.Get("Content-Encoding"); !ok || encoding != "" && encoding != "identity" {
-		return "", &failure{http.StatusBadGateway, "the provider answers with something else than audio", nil}
+		return "", refused("the provider answers with something else than audio", nil)
 	}
 	return kind, nil
 }
@@ -88,13 +88,13 @@ func refusal(resp *http.Response) error {
 	asked := resp.Request.Header.Get("Authorization") != ""
 	switch code := resp.StatusCode; {
 	case code == http.StatusNotFound || code == http.StatusGone:
-		return &failure{http.StatusNotFound, "the provider has no such recording, or has it no longer", cause}
+		return &failure{status: http.StatusNotFound, text: "the provider has no such recording, or has it no longer", cause: cause}
 	case (code == http.StatusUnauthorized || code == http.StatusForbidden) && asked:
-		return &failure{http.StatusBadGateway, "the provider refuses the project and token of the configuration", cause}
+		return refused("the provider refuses the project and token of the configuration", cause)
 	case code == http.StatusUnauthorized || code == http.StatusForbidden:
-		return &failure{http.StatusBadGateway, "the provider asks for a password at a host that the project's is not for", cause}
+		return refused("the provider asks for a password at a host that the project's is not for", cause)
 	case code == http.StatusGatewayTimeout:
-		return &failure{http.StatusGatewayTimeout, "the provider does not answer in time: try again later", cause}
+		return &failure{status: http.StatusGatewayTimeout, text: "the provider does not answer in time: try again later", cause: cause}
 	}
-	return &failure{http.StatusBadGateway, "the provider answers with an error: try again later", cause}
+	return &failure{status: http.StatusBadGateway, text: "the provider answers with an error: try again later", cause: cause}
 }

@@ -86,7 +86,7 @@ func (g *gate) admit(u *url.URL) (known bool, err error) {
 		return true, nil
 	}
 	if o.scheme != "https" || o.port != "443" || u.User != nil {
-		return false, &failure{http.StatusBadGateway, "recordings are fetched by https from the usual port only, and this one's URL is another", nil}
+		return false, refused("recordings are fetched by https from the usual port only, and this one's URL is another", nil)
 	}
 	switch {
 	case g.space != "" && o.host == g.space:
@@ -94,8 +94,7 @@ func (g *gate) admit(u *url.URL) (known bool, err error) {
 	case documented(o.host), slices.Contains(g.allowed, o.host):
 		return false, nil
 	}
-	return false, &failure{http.StatusBadGateway,
-		"recordings are fetched from SignalWire's and Twilio's hosts and allow_hosts of [links] only, and this one is elsewhere", nil}
+	return false, refused("recordings are fetched from SignalWire's and Twilio's hosts and allow_hosts of [links] only, and this one is elsewhere", nil)
 }
 
 // documented reports whether the providers say that recordings are at host:

@@ -3,7 +3,8 @@
 // whose RecordingUrl anybody may have written, can make this machine ask only
 // hosts where recordings are (origin.go), at public addresses (address.go), and
 // that of their answer only audio gets through (answer.go), streamed and bounded
-// in time.
+// in time. What is to be sent on with a checksum, or more than once, is first
+// fetched whole, to disk (spool.go).
 package recording
 
 import (
@@ -58,6 +59,7 @@ type Fetcher struct {
 	client   *http.Client
 	log      *slog.Logger
 	patience time.Duration
+	spools   spools
 }
 
 // New returns a fetcher. It does not connect.
@@ -66,7 +68,7 @@ func New(config Config) (*Fetcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Fetcher{log: config.Log, patience: config.Patience}
+	f := &Fetcher{log: config.Log, patience: config.Patience, spools: newSpools()}
 	if f.patience == 0 {
 		f.patience = patience
 	}
@@ -74,7 +76,7 @@ func New(config Config) (*Fetcher, error) {
 		Transport: g,
 		CheckRedirect: func(_ *http.Request, via []*http.Request) error {
 			if len(via) > maxRedirects {
-				return &failure{http.StatusBadGateway, "the provider sends the request on again and again", nil}
+				return refused("the provider sends the request on again and again", nil)
 			}
 			return nil
 		},
@@ -91,6 +93,12 @@ type failure struct {
 	status int
 	text   string
 	cause  error // may be nil
+	final  bool  // asking again is of no use; see [ErrRefused]
+}
+
+// refused says that there is no audio, and that asking again is of no use.
+func refused(text string, cause error) *failure {
+	return &failure{status: http.StatusBadGateway, text: text, cause: cause, final: true}
 }
 
 func (e *failure) Error() string {
@@ -101,6 +109,17 @@ func (e *failure) Error() string {
 }
 
 func (e *failure) Unwrap() error { return e.cause }
+
+// Is tells the reasons apart that callers of [Fetcher.Spool] branch on.
+func (e *failure) Is(target error) bool {
+	switch target {
+	case ErrRefused:
+		return e.final
+	case ErrNotThere:
+		return e.status == http.StatusNotFound && !e.final
+	}
+	return false
+}
 
 // errStalled ends a request whose provider says nothing more.
 var errStalled = errors.New("nothing came in time")
@@ -158,12 +177,9 @@ func (f *Fetcher) serve(w http.ResponseWriter, r *http.Request, recordingURL str
 
 // fetch asks the provider for what r asks for.
 func (f *Fetcher) fetch(ctx context.Context, r *http.Request, recordingURL string) (*http.Response, error) {
-	if recordingURL == "" {
-		return nil, &failure{http.StatusNotFound, "the provider has not said where this recording is", nil}
-	}
-	req, err := http.NewRequestWithContext(ctx, r.Method, render.MP3(recordingURL), nil)
+	req, err := newRequest(ctx, r.Method, render.MP3(recordingURL))
 	if err != nil {
-		return nil, &failure{http.StatusBadGateway, "the recording's URL cannot be read", nil}
+		return nil, err
 	}
 	if span := r.Header.Get("Range"); oneRange.MatchString(span) {
 		req.Header.Set("Range", span)
@@ -171,6 +187,22 @@ func (f *Fetcher) fetch(ctx context.Context, r *http.Request, recordingURL strin
 			req.Header.Set("If-Range", validator)
 		}
 	}
+	return f.ask(req)
+}
+
+func newRequest(ctx context.Context, method, audioURL string) (*http.Request, error) {
+	if audioURL == "" {
+		return nil, &failure{status: http.StatusNotFound, text: "the provider has not said where this recording is", final: true}
+	}
+	req, err := http.NewRequestWithContext(ctx, method, audioURL, nil)
+	if err != nil {
+		return nil, refused("the recording's URL cannot be read", nil)
+	}
+	return req, nil
+}
+
+// ask makes a request and follows where it is sent on to.
+func (f *Fetcher) ask(req *http.Request) (*http.Response, error) {
 	resp, err := f.client.Do(req) // #nosec G704 -- the gate judges where it goes
 	if err == nil {
 		return resp, nil
@@ -178,7 +210,7 @@ func (f *Fetcher) fetch(ctx context.Context, r *http.Request, recordingURL strin
 	if e, ok := errors.AsType[*failure](err); ok {
 		return nil, e
 	}
-	return nil, f.unanswered(ctx, err)
+	return nil, f.unanswered(req.Context(), err)
 }
 
 // unanswered says why there is no answer.
@@ -190,11 +222,11 @@ func (f *Fetcher) unanswered(ctx context.Context, err error) error {
 	timeout, ok := errors.AsType[net.Error](err)
 	switch {
 	case errors.Is(err, errNotPublic):
-		return &failure{http.StatusBadGateway, "recordings are fetched from public addresses only, and this one's host has another", cause}
+		return refused("recordings are fetched from public addresses only, and this one's host has another", cause)
 	case errors.Is(context.Cause(ctx), errStalled), ok && timeout.Timeout():
-		return &failure{http.StatusGatewayTimeout, "the provider does not answer in time: try again later", cause}
+		return &failure{status: http.StatusGatewayTimeout, text: "the provider does not answer in time: try again later", cause: cause}
 	}
-	return &failure{http.StatusBadGateway, "the provider cannot be reached: try again later", cause}
+	return &failure{status: http.StatusBadGateway, text: "the provider cannot be reached: try again later", cause: cause}
 }
 
 // stream passes the audio on as it comes. Either side may take its time, but not
@@ -232,7 +264,7 @@ func (f *Fetcher) refuse(w http.ResponseWriter, r *http.Request, err error, say 
 	}
 	why, ok := errors.AsType[*failure](err)
 	if !ok {
-		why = &failure{http.StatusBadGateway, err.Error(), nil}
+		why = &failure{status: http.StatusBadGateway, text: err.Error()}
 	}
 	f.log.Warn("recording not fetched", "status", why.status, "err", err)
 	w.Header().Set("Cache-Control", "private, no-store")

@@ -15,7 +15,7 @@ import (
 var funcs = template.FuncMap{
 	"duration": duration,
 	"mp3":      MP3,
-	"wav":      func(u string) string { return withFormat(u, ".wav") },
+	"wav":      WAV,
 	"time":     formatTime,
 	"default":  orDefault,
 	"upper":    strings.ToUpper,
@@ -29,6 +29,9 @@ func duration(seconds int) string { return (time.Duration(seconds) * time.Second
 // MP3 returns the URL of a recording as MP3, which is a tenth of its default, WAV,
 // where it comes in several formats.
 func MP3(recording string) string { return withFormat(recording, ".mp3") }
+
+// WAV returns the URL of a recording as WAV, where it comes in several formats.
+func WAV(recording string) string { return withFormat(recording, ".wav") }
 
 // withFormat returns the URL of a recording in another format. Only the resource
 // …/Recordings/ID of SignalWire and Twilio comes in several, told by its suffix.
