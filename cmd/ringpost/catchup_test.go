@@ -34,7 +34,7 @@ func newLapse(t *testing.T, store string) *lapse {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.mail.Close() })
-	if l.api, err = peers.NewSignalWire(peers.SignalWireConfig{Project: "b3877c40", Token: "t", Now: l.now}); err != nil {
+	if l.api, err = peers.NewSignalWire(peers.SignalWireConfig{Project: "p", Token: "t", Now: l.now}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.api.Close() })
@@ -42,19 +42,7 @@ func newLapse(t *testing.T, store string) *lapse {
 	if store == "" {
 		store = "sqlite:" + dir + "/ringpost.db"
 	}
-	l.server = newServerOn(t, dir, store, fmt.Sprintf(`
-[signalwire]
-space = "example.signalwire.com"
-project = "b3877c40"
-token = "t"
-api_url = %q
-signing_keys = [%q]
-[channel.email]
-host = %q
-port = %d
-tls = "none"
-from = "recordings@example.com"
-[[rule]]
+	l.server = newServerOn(t, dir, store, toPeers(l.api.URL, l.mail)+`[[rule]]
 name = "everything that has finished"
 status = "completed"
 send = [{ via = "email", to = ["carol@example.com"], template = "told" }]
@@ -62,7 +50,7 @@ send = [{ via = "email", to = ["carol@example.com"], template = "told" }]
 name = "what was late"
 late = true
 send = [{ via = "email", to = ["admin@example.com"], template = "told" }]
-`, l.api.URL, signingKey, l.mail.Host, l.mail.Port))
+`)
 	write(t, dir+"/templates/told.email.txt", "Subject: {{.RecordingSid}}{{if .Late}}, late{{end}}\n\n{{.RecordingUrl}}\n")
 	return l
 }
@@ -125,7 +113,7 @@ func TestWhatEndsWhileNobodyListensIsToldOnceAfterwards(t *testing.T) {
 			l.swept()
 			for i := range 40 {
 				form := completed(fmt.Sprintf("rec-%02d", i))
-				form.Set("AccountSid", "b3877c40")
+				form.Set("AccountSid", "p")
 				l.mustPost(form, "") // the callbacks that came to nobody come after all
 			}
 			form := completed("after")

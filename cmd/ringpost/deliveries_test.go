@@ -63,19 +63,7 @@ func newOperated(t *testing.T, extra string) *operated {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { o.api.Close() })
-	o.config = fmt.Sprintf(`
-[signalwire]
-space = "example.signalwire.com"
-project = "p"
-token = "t"
-api_url = %q
-signing_keys = [%q]
-[channel.email]
-host = %q
-port = %d
-tls = "none"
-from = "recordings@example.com"
-[channel.sms]
+	o.config = toPeers(o.api.URL, o.mail) + `[channel.sms]
 from = "+15550100000"
 [contact.alice]
 email = "alice@example.com"
@@ -88,7 +76,7 @@ name = "agents"
 min_duration = "5s"
 query = { agent = "*" }
 send = [{ via = "sms", to = ["{{.Query.agent}}"], template = "recording" }]
-`, o.api.URL, signingKey, o.mail.Host, o.mail.Port) + extra
+` + extra
 	o.server = newServer(t, t.TempDir(), o.config)
 	o.start()
 	return o

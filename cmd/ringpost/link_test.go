@@ -93,23 +93,11 @@ func TestAGigabyteIsPlayedInLittleMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { mail.Close() })
-	s := newServer(t, t.TempDir(), fmt.Sprintf(`
-[signalwire]
-space = "example.signalwire.com"
-project = "p"
-token = "t"
-api_url = %q
-signing_keys = [%q]
-[channel.email]
-host = %q
-port = %d
-tls = "none"
-from = "recordings@example.com"
-[[rule]]
+	s := newServer(t, t.TempDir(), toPeers(provider.URL, mail)+`[[rule]]
 name = "links"
 all = true
 send = [{ via = "email", to = ["alice@example.com"], template = "link" }]
-`, provider.URL, signingKey, mail.Host, mail.Port))
+`)
 	s.start()
 	form := completed("rec-1")
 	form.Set("RecordingUrl", provider.URL+"/Recordings/rec-1")

@@ -24,6 +24,24 @@ connections = %d
 `, signingKey, mail.Host, mail.Port, connections)
 }
 
+// toPeers is the part of a configuration with the REST API at apiURL, of project p
+// with the token t, and a channel to a mail server.
+func toPeers(apiURL string, mail *peers.Mail) string {
+	return fmt.Sprintf(`
+[signalwire]
+space = "example.signalwire.com"
+project = "p"
+token = "t"
+api_url = %q
+signing_keys = [%q]
+[channel.email]
+host = %q
+port = %d
+tls = "none"
+from = "recordings@example.com"
+`, apiURL, signingKey, mail.Host, mail.Port)
+}
+
 // oneEmail is a configuration with a rule that emails what is finished.
 func oneEmail(mail *peers.Mail) string {
 	return toMail(mail, 4) + `
