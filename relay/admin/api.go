@@ -20,12 +20,7 @@ import (
 const defaultLimit = 50
 
 func (a *Admin) callbacks(w http.ResponseWriter, r *http.Request) {
-	f, err := filter(r, store.Filter{Limit: defaultLimit}, "recording", "since", "limit", "after")
-	if err != nil {
-		a.refuse(w, err)
-		return
-	}
-	list, err := a.store.Callbacks(r.Context(), f)
+	list, f, err := a.stored(r, defaultLimit, "recording", "since", "limit", "after")
 	if err != nil {
 		a.refuse(w, err)
 		return
@@ -35,6 +30,16 @@ func (a *Admin) callbacks(w http.ResponseWriter, r *http.Request) {
 		out[i] = viewCallback(cb)
 	}
 	a.answer(w, http.StatusOK, api.Callbacks{Callbacks: out, Next: next(len(out), f, func(i int) int64 { return out[i].ID })})
+}
+
+// stored returns the callbacks that r asks for by those keys, and how it does.
+func (a *Admin) stored(r *http.Request, limit int, keys ...string) ([]store.Stored, store.Filter, error) {
+	f, err := filter(r, store.Filter{Limit: limit}, keys...)
+	if err != nil {
+		return nil, f, err
+	}
+	list, err := a.store.Callbacks(r.Context(), f)
+	return list, f, err
 }
 
 func (a *Admin) deliveries(w http.ResponseWriter, r *http.Request) {

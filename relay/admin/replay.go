@@ -4,7 +4,6 @@ import (
 	"net/http"
 
 	"ringpost/relay/api"
-	"ringpost/relay/store"
 )
 
 // defaultReplay is how many callbacks a replay is of.
@@ -12,12 +11,7 @@ const defaultReplay = 500
 
 // replay answers with what the rules in force make of the last callbacks.
 func (a *Admin) replay(w http.ResponseWriter, r *http.Request) {
-	f, err := filter(r, store.Filter{Limit: defaultReplay}, "limit")
-	if err != nil {
-		a.refuse(w, err)
-		return
-	}
-	list, err := a.store.Callbacks(r.Context(), f)
+	list, _, err := a.stored(r, defaultReplay, "limit")
 	if err != nil {
 		a.refuse(w, err)
 		return

@@ -71,11 +71,7 @@ func (d *delivery) CanCancel() bool {
 func (d *delivery) CanForward() bool { return d.Text != "" }
 
 func (p *Page) recording(w http.ResponseWriter, r *http.Request, params httprouter.Params) error {
-	id, err := readID(params)
-	if err != nil {
-		return err
-	}
-	callbacks, err := p.callbacks(r.Context(), id)
+	callbacks, err := p.callbacks(r.Context(), params)
 	if err != nil {
 		return err
 	}
@@ -99,9 +95,13 @@ func (p *Page) recording(w http.ResponseWriter, r *http.Request, params httprout
 	return nil
 }
 
-// callbacks returns the callbacks of a recording: that with the id first, and
-// then the newest.
-func (p *Page) callbacks(ctx context.Context, id int64) ([]store.Recording, error) {
+// callbacks returns the callbacks of a recording: that with the id in the path
+// first, and then the newest.
+func (p *Page) callbacks(ctx context.Context, params httprouter.Params) ([]store.Recording, error) {
+	id, err := readID(params)
+	if err != nil {
+		return nil, err
+	}
 	all, err := p.store.Recording(ctx, id)
 	if err != nil {
 		return nil, err
@@ -166,11 +166,7 @@ func (p *Page) whole(ctx context.Context, id int64, plan *plan, channels map[str
 
 // playAudio plays the recording.
 func (p *Page) playAudio(w http.ResponseWriter, r *http.Request, params httprouter.Params) error {
-	id, err := readID(params)
-	if err != nil {
-		return err
-	}
-	callbacks, err := p.callbacks(r.Context(), id)
+	callbacks, err := p.callbacks(r.Context(), params)
 	if err != nil {
 		return err
 	}

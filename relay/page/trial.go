@@ -34,11 +34,7 @@ func newTrial() trial {
 // tryStored shows the form with what a stored callback held, and what the rules of
 // today make of it.
 func (p *Page) tryStored(w http.ResponseWriter, r *http.Request, params httprouter.Params) error {
-	id, err := readID(params)
-	if err != nil {
-		return err
-	}
-	callbacks, err := p.callbacks(r.Context(), id)
+	callbacks, err := p.callbacks(r.Context(), params)
 	if err != nil {
 		return err
 	}
