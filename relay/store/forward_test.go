@@ -45,7 +45,7 @@ func TestADeliveryInAnyStateIsSentOnWithTheSameWords(t *testing.T) {
 				}
 				checkTime(t, "next attempt at", got.NextAttemptAt, got.CreatedAt)
 				checkTime(t, "give up at", got.GiveUpAt, got.CreatedAt.Add(time.Hour))
-				want := store.Delivery{ID: id, CallbackID: d.CallbackID, Recording: d.Recording, ReceivedAt: before.ReceivedAt,
+				want := store.Delivery{ID: id, CallbackID: d.CallbackID, Recording: d.Recording, RecordingURL: before.RecordingURL, ReceivedAt: before.ReceivedAt,
 					Rule: d.Rule, Channel: d.Channel, Kind: d.Kind, To: "+15550100001", Subject: d.Subject, Text: d.Text, HTML: d.HTML,
 					State: store.Queued, CreatedAt: got.CreatedAt, NextAttemptAt: got.NextAttemptAt, GiveUpAt: got.GiveUpAt}
 				check(t, "the new delivery", *got, want)
