@@ -3,6 +3,7 @@ package route
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -26,6 +27,7 @@ type Router struct {
 	metrics   *metrics.Metrics
 	log       *slog.Logger
 	plan      atomic.Pointer[Plan]
+	passing   sync.Mutex // held while callbacks are routed by the plan of that time
 }
 
 // NewRouter returns a router that follows plan.
@@ -36,8 +38,13 @@ func NewRouter(s *store.Store, d *deliver.Deliverer, m *metrics.Metrics, log *sl
 }
 
 // Follow puts plan in place of the one before, for callbacks that are routed
-// from now on. It may be called at any time.
-func (r *Router) Follow(plan *Plan) { r.plan.Store(plan) }
+// from now on, and returns when none is routed by that one any more. It may be
+// called at any time.
+func (r *Router) Follow(plan *Plan) {
+	r.plan.Store(plan)
+	r.passing.Lock() // what comes from here on is not taken up by a pass that began before
+	defer r.passing.Unlock()
+}
 
 // Plan returns the plan that is followed.
 func (r *Router) Plan() *Plan { return r.plan.Load() }
@@ -68,8 +75,9 @@ func (r *Router) Run(ctx context.Context) {
 
 // routeBatch routes the oldest unrouted callbacks and returns how many it found.
 func (r *Router) routeBatch(ctx context.Context) (n int, err error) {
-	plan := r.plan.Load()
 	slots := make(map[*store.Delivery]*deliver.Slot)
+	r.passing.Lock()
+	plan := r.plan.Load()
 	batch, err := r.store.Route(ctx, batchSize, r.deliverer.GiveUpAfter(), plan.ID, func(cb store.Stored) []*store.Delivery {
 		deliveries, matched := plan.Deliveries(cb.Callback)
 		for _, rule := range matched {
@@ -86,6 +94,7 @@ func (r *Router) routeBatch(ctx context.Context) (n int, err error) {
 		}
 		return deliveries
 	})
+	r.passing.Unlock()
 	more := len(batch) == batchSize
 	if more {
 		r.ring(ctx, "")
