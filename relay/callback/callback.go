@@ -1,7 +1,8 @@
 // Package callback knows the recording status callback: how the parameters of a
 // request are read (params.go), which signatures prove that SignalWire or
 // Twilio sent them (signature.go), and what they must hold to be a [Callback]
-// (parse.go), or a [Receipt] of a text message (receipt.go).
+// (parse.go), or a [Receipt] of a text message (receipt.go). What a callback does
+// not tell, the provider says of its [Call] when it is asked (call.go).
 //
 // Where a signature does not verify, the doctor (doctor.go) reads the request as
 // people copy it (raw.go) and tries what is usually wrong (guess.go,
@@ -65,6 +66,9 @@ type Callback struct {
 	// Late says that the sender did not post it: it was found by asking, and has
 	// no more of a query than an earlier callback of the recording.
 	Late bool
+
+	// Call is what the provider says of the call; nil where it was not asked.
+	Call *Call
 }
 
 // Field returns the callback parameter of that name, and whether there is one

@@ -1,7 +1,7 @@
 // Package peers plays the two outside parties on loopback sockets, for the demo
 // and the tests: a mail server (mail.go) and SignalWire's REST API
 // (signalwire.go), with receipts of text messages (receipts.go) and recordings to
-// play (recordings.go) and to list (listing.go). Both keep what they accepted
+// play (recordings.go) and to list (listing.go), and calls (calls.go). Both keep what they accepted
 // (journal.go), and fail on demand through a [Hook].
 package peers
 
@@ -28,6 +28,8 @@ const (
 	FetchRecording    Step = "fetch"    // the subject is the recording's id
 	DescribeRecording Step = "describe" // likewise
 	ListRecordings    Step = "page"     // the subject is the number of the page, from 0 on
+
+	DescribeCall Step = "call" // the subject is the call's id
 )
 
 // Hook is asked before a step is answered. It may wait; ctx ends when the peer

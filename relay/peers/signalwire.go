@@ -55,7 +55,8 @@ type APIError struct {
 func (e *APIError) Error() string { return fmt.Sprintf("%d: %s", e.Status, e.Message) }
 
 // SignalWire is SignalWire's REST API on a loopback socket, as far as sending
-// and listing text messages, their receipts, and listing and playing recordings goes.
+// and listing text messages, their receipts, listing and playing recordings, and
+// describing calls goes.
 // Its methods may be called at once.
 type SignalWire struct {
 	URL string // without a slash at the end
@@ -65,6 +66,7 @@ type SignalWire struct {
 	accepted   journal[SMS]
 	recordings sync.Map // the lengths by id
 	listed     listing
+	calls      sync.Map        // Call by id
 	ctx        context.Context // ended with the API
 	cancel     context.CancelFunc
 	stopped    chan struct{}
@@ -94,6 +96,7 @@ func NewSignalWire(config SignalWireConfig) (*SignalWire, error) {
 		mux.HandleFunc("GET /api/laml/2010-04-01/Accounts/{project}/"+path, s.authorized(s.listRecordings))
 	}
 	mux.HandleFunc("GET /api/laml/2010-04-01/Accounts/{project}/Recordings/{file}", s.recordingFile)
+	mux.HandleFunc("GET /api/laml/2010-04-01/Accounts/{project}/Calls/{file}", s.authorized(s.describeCall))
 	s.server = &http.Server{
 		Handler:           mux,
 		ReadHeaderTimeout: 10 * time.Second,
