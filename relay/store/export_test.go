@@ -70,3 +70,11 @@ func (s *Store) AgeSweeps(ctx context.Context, by time.Duration) error {
 		return err
 	})
 }
+
+// AgeLookups makes the leases of look-ups older.
+func (s *Store) AgeLookups(ctx context.Context, by time.Duration) error {
+	return s.write(ctx, func(tx *tx) error {
+		_, err := tx.exec(`UPDATE lookups SET lease_until = lease_until - ? WHERE owner <> ''`, by.Microseconds())
+		return err
+	})
+}

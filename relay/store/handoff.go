@@ -32,7 +32,7 @@ func (h *handoff) put(added []*addition) {
 			continue
 		}
 		cb := *a.Callback
-		cb.ReceivedAt = fromMicros(a.receivedAt)
+		cb.ReceivedAt, cb.Call = fromMicros(a.receivedAt), nil // as it is in the table
 		h.waiting = append(h.waiting, Stored{ID: a.id, Callback: &cb})
 	}
 	if len(h.waiting) > maxHandedOff {

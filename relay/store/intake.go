@@ -20,7 +20,8 @@ type addition struct {
 // Add stores cb durably. stored is false where a callback with the same
 // account, recording and status was there already; that one is as durable. Where
 // the connection broke at the commit, that is not known, and stored is true. The
-// error of an ended ctx leaves open whether cb was stored.
+// error of an ended ctx leaves open whether cb was stored. Its Call is not: what is
+// known of a call is kept by [Store.EndLookup].
 func (s *Store) Add(ctx context.Context, cb *callback.Callback) (stored bool, err error) {
 	a := &addition{Callback: cb, receivedAt: micros(s.clock.at(cb.ReceivedAt))}
 	if a.fields, err = encode(cb.Fields); err != nil {

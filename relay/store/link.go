@@ -58,7 +58,7 @@ func (s *Store) Linked(ctx context.Context, token string) ([]Stored, error) {
 	if !IsToken(token) {
 		return nil, fmt.Errorf("link: %w", ErrNotFound)
 	}
-	found, err := read(ctx, s, scanCallback, `
+	found, err := read(ctx, s, scanStored, `
 		SELECT `+callbackColumns+` FROM callbacks WHERE id IN (
 			SELECT other.id FROM links l CROSS JOIN deliveries d CROSS JOIN callbacks c CROSS JOIN callbacks other
 			WHERE l.token = ? AND l.revoked_at = 0 AND l.expires_at > ? AND d.id = l.delivery_id AND c.id = d.callback_id

@@ -41,7 +41,7 @@ func (r recorded) QueryContext(ctx context.Context, query string, args []driver.
 
 // fullScan is a line of a query plan that goes through a whole table or a whole
 // index.
-var fullScan = regexp.MustCompile(`SCAN (d|c|k|m|o|other|calls|deliveries|callbacks|messages|attempts|operations|tallies|links|l)\b`)
+var fullScan = regexp.MustCompile(`SCAN (d|c|k|m|o|other|calls|deliveries|callbacks|messages|attempts|operations|tallies|links|l|lookups)\b`)
 
 func TestQueriesUseTheirIndexes(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "ringpost.db")
@@ -118,6 +118,11 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 		{"unfinished", func() error { _, err := s.Unfinished(ctx, since, 0, since, 9); return err }, "c USING INDEX callbacks_in_progress (received_at>? AND received_at<?)"},
 		{"unfinished, what came later", func() error { _, err := s.Unfinished(ctx, since, 0, since, 9); return err }, "other USING COVERING INDEX sqlite_autoindex_callbacks_1 (recording_sid=? AND recording_status=?)"},
 		{"begin a sweep", func() error { _, err := s.BeginSweep(ctx, "recordings", 0); return err }, "sweeps USING PRIMARY KEY (name=?)"},
+		{"next look-up", func() error { _, _, err := s.NextLookup(ctx); return err }, "lookups_due (owner=?)"},
+		{"claim look-ups", func() error { _, err := s.ClaimLookups(ctx, 9); return err }, "lookups_due (owner=? AND due_at<?)"},
+		{"claim look-ups that are over", func() error { _, err := s.ClaimOverdue(ctx, 9); return err }, "lookups_over (owner=? AND deadline<?)"},
+		{"look-up", func() error { _, err := s.Lookup(ctx, 1); return err }, "l USING " + primaryKey},
+		{"postpone a look-up", func() error { return s.PostponeLookup(ctx, &Lookup{Stored: Stored{ID: 1}}) }, "lookups USING " + primaryKey},
 		{"attempts", func() error { _, err := s.attempts(ctx, 1); return err }, "PRIMARY KEY (delivery_id=?)"},
 
 		{"callbacks of a recording", callbacks(Filter{Recording: "RE1"}), "(recording_sid=?)"},

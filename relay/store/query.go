@@ -37,7 +37,7 @@ func (s *Store) Callbacks(ctx context.Context, f Filter) ([]Stored, error) {
 	if f.Recording == "" {
 		index = s.engine.hint("") // but down the primary key
 	}
-	list, err := read(ctx, s, scanCallback, `
+	list, err := read(ctx, s, scanStored, `
 		SELECT `+callbackColumns+` FROM callbacks `+index+`
 		`+w.clause()+` ORDER BY id DESC LIMIT ?`, append(w.args, f.Limit)...)
 	if err != nil {

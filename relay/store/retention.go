@@ -14,7 +14,7 @@ const sweepBatch = 200
 
 // Remove forgets the callbacks received before the cutoff, with all that belongs
 // to them, and returns how many callbacks those were. A callback stays while one
-// of its deliveries is unfinished. What belongs to no callback is forgotten too
+// of its deliveries is unfinished, or it waits for its call. What belongs to no callback is forgotten too
 // once it is as old and serves for nothing any more; counts are kept for a month
 // at least.
 func (s *Store) Remove(ctx context.Context, before time.Time) (n int64, err error) {
@@ -74,7 +74,7 @@ func (s *Store) aged(ctx context.Context, last int64, before time.Time) (ids []i
 	return ids, nil
 }
 
-// remove forgets those of the callbacks that have no unfinished delivery, and
+// remove forgets those of the callbacks that have nothing unfinished, and
 // returns how many that were. They are locked first, and then looked at: no new
 // delivery comes to one of them meanwhile.
 func (t *tx) remove(ids []int64) (n int64, err error) {
@@ -83,7 +83,8 @@ func (t *tx) remove(ids []int64) (n int64, err error) {
 		return 0, err
 	}
 	ids, err = t.ids(`SELECT id FROM callbacks c WHERE id `+t.engine.inIDs()+`
-		AND NOT EXISTS (SELECT 1 FROM deliveries WHERE callback_id = c.id AND finished_at IS NULL)`, t.engine.ids(ids))
+		AND NOT EXISTS (SELECT 1 FROM deliveries WHERE callback_id = c.id AND finished_at IS NULL)
+		AND NOT EXISTS (SELECT 1 FROM lookups WHERE callback_id = c.id)`, t.engine.ids(ids))
 	if err != nil || len(ids) == 0 {
 		return 0, err
 	}

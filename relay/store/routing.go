@@ -18,6 +18,7 @@ type Stored struct {
 	ID       int64
 	RoutedAt time.Time // zero until then
 	PlanID   int64     // what it was routed by; 0: nothing yet, or before plans were kept
+	LooksUp  bool      // it waits for what the provider says of its call; see [Lookup]
 	*callback.Callback
 }
 
@@ -27,23 +28,37 @@ type Stored struct {
 type Routed struct {
 	Callback   Stored
 	Deliveries []*Delivery
+
+	// LookUpUntil says that the callback asks for nothing before it is known who
+	// called, or that time has come. Zero: it does not wait for that.
+	LookUpUntil time.Time
 }
 
 const callbackColumns = `id, account_sid, recording_sid, recording_status, call_sid, recording_url,
-	recording_duration, recording_source, recording_channels, fields, query, received_at, routed_at, plan_id, late`
+	recording_duration, recording_source, recording_channels, fields, query, received_at, routed_at, plan_id, late, call`
 
-func scanCallback(rows *sql.Rows) (Stored, error) {
+func scanStored(rows *sql.Rows) (Stored, error) { return scanCallback(rows) }
+
+// scanCallback reads a callback, and what stands behind its columns.
+func scanCallback(rows *sql.Rows, more ...any) (Stored, error) {
 	cb := Stored{Callback: new(callback.Callback)}
 	var fields, query string
 	var received int64
 	var routed sql.NullInt64
-	err := rows.Scan(&cb.ID, &cb.AccountSid, &cb.RecordingSid, &cb.RecordingStatus, &cb.CallSid,
+	var call sql.NullString
+	err := rows.Scan(append([]any{&cb.ID, &cb.AccountSid, &cb.RecordingSid, &cb.RecordingStatus, &cb.CallSid,
 		&cb.RecordingUrl, &cb.RecordingDuration, &cb.RecordingSource, &cb.RecordingChannels,
-		&fields, &query, &received, &routed, &cb.PlanID, &cb.Late)
+		&fields, &query, &received, &routed, &cb.PlanID, &cb.Late, &call}, more...)...)
 	if err != nil {
 		return cb, err
 	}
 	cb.ReceivedAt, cb.RoutedAt = fromMicros(received), fromMicros(routed.Int64)
+	if cb.LooksUp = call.Valid && call.String == ""; cb.LooksUp {
+		cb.RoutedAt, cb.PlanID = time.Time{}, 0 // the rules have not decided yet
+	}
+	if cb.Call, err = readCall(call.String); err != nil {
+		return cb, fmt.Errorf("callback %d: call: %w", cb.ID, err)
+	}
 	if cb.Fields, err = decode(fields); err != nil {
 		return cb, fmt.Errorf("callback %d: fields: %w", cb.ID, err)
 	}
@@ -62,6 +77,12 @@ func scanCallback(rows *sql.Rows) (Stored, error) {
 // Nodes that route at the same time take different callbacks.
 func (s *Store) Route(ctx context.Context, n int, giveUpAfter time.Duration, planID int64,
 	plan func(Stored) []*Delivery) (routed []Routed, err error) {
+	return s.RouteBy(ctx, n, giveUpAfter, planID, func(r *Routed) { r.Deliveries = plan(r.Callback) })
+}
+
+// RouteBy is [Store.Route] for a plan that may ask for more than deliveries: it
+// fills in what there is to a callback.
+func (s *Store) RouteBy(ctx context.Context, n int, giveUpAfter time.Duration, planID int64, plan func(*Routed)) (routed []Routed, err error) {
 	s.routing.Lock()
 	defer s.routing.Unlock()
 	if s.router == nil {
@@ -72,13 +93,15 @@ func (s *Store) Route(ctx context.Context, n int, giveUpAfter time.Duration, pla
 	if err != nil {
 		return routed, fmt.Errorf("route callbacks: %w", err)
 	}
+	if slices.ContainsFunc(routed, func(r Routed) bool { return !r.LookUpUntil.IsZero() }) {
+		s.wakeLookups()
+	}
 	return routed, nil
 }
 
 // routeAlone is Route for a store that belongs to one process. The writer works
 // for others while plan does.
-func (s *Store) routeAlone(ctx context.Context, n int, giveUpAfter time.Duration, planID int64,
-	plan func(Stored) []*Delivery) ([]Routed, error) {
+func (s *Store) routeAlone(ctx context.Context, n int, giveUpAfter time.Duration, planID int64, plan func(*Routed)) ([]Routed, error) {
 	found, err := s.handoff.take(n, func(n int) ([]Stored, error) { return s.unrouted(ctx, n) })
 	if err != nil || len(found) == 0 {
 		return nil, err
@@ -134,13 +157,12 @@ func (s *Store) unrouted(ctx context.Context, n int) ([]Stored, error) {
 	if err != nil {
 		return nil, err
 	}
-	return read(ctx, s, scanCallback, `SELECT `+callbackColumns+` FROM callbacks WHERE id > ? ORDER BY id LIMIT ?`, low, n)
+	return read(ctx, s, scanStored, `SELECT `+callbackColumns+` FROM callbacks WHERE id > ? ORDER BY id LIMIT ?`, low, n)
 }
 
 // routeAmongNodes is Route for a store that nodes share: what one of them has
 // marked, and not yet committed, the others leave to it.
-func (s *Store) routeAmongNodes(n int, giveUpAfter time.Duration, planID int64,
-	plan func(Stored) []*Delivery) (batch []Routed, err error) {
+func (s *Store) routeAmongNodes(n int, giveUpAfter time.Duration, planID int64, plan func(*Routed)) (batch []Routed, err error) {
 	err = s.router.transact(false, func(tx *tx) error {
 		var found []Stored
 		now := s.clock.now()
@@ -163,16 +185,20 @@ func (s *Store) routeAmongNodes(n int, giveUpAfter time.Duration, planID int64,
 	return batch, err
 }
 
-func planned(found []Stored, plan func(Stored) []*Delivery) []Routed {
+func planned(found []Stored, plan func(*Routed)) []Routed {
 	batch := make([]Routed, len(found))
 	for i, cb := range found {
-		batch[i] = Routed{cb, plan(cb)}
+		batch[i].Callback = cb
+		plan(&batch[i])
 	}
 	return batch
 }
 
-// insert writes the deliveries of a batch.
+// insert writes what a batch asks for.
 func (s *Store) insert(tx *tx, batch []Routed, now time.Time, giveUpAfter time.Duration) error {
+	if err := tx.await(batch, now); err != nil {
+		return err
+	}
 	var deliveries []*Delivery
 	for _, r := range batch {
 		for _, d := range r.Deliveries {
@@ -184,6 +210,17 @@ func (s *Store) insert(tx *tx, batch []Routed, now time.Time, giveUpAfter time.D
 		return nil
 	}
 	return tx.insert(deliveries, lease{s.name, now.Add(Lease)})
+}
+
+// insertLater is insert for a callback that was routed before.
+func (s *Store) insertLater(tx *tx, r *Routed, now time.Time, giveUpAfter time.Duration) error {
+	for _, d := range r.Deliveries {
+		d.begin(r.Callback, now, giveUpAfter)
+	}
+	if len(r.Deliveries) == 0 {
+		return nil
+	}
+	return tx.insertLater(r.Deliveries, lease{s.name, now.Add(Lease)})
 }
 
 // insert writes new deliveries with what they say, and their links. Most have

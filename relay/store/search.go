@@ -70,7 +70,7 @@ func (s *Store) recordings(ctx context.Context, ids []int64) ([]Recording, error
 	if len(ids) == 0 {
 		return []Recording{}, nil
 	}
-	callbacks, err := read(ctx, s, scanCallback, `SELECT `+callbackColumns+` FROM callbacks WHERE id `+s.engine.inIDs(),
+	callbacks, err := read(ctx, s, scanStored, `SELECT `+callbackColumns+` FROM callbacks WHERE id `+s.engine.inIDs(),
 		s.engine.ids(ids))
 	if err != nil {
 		return nil, err

@@ -9,6 +9,9 @@
 // after that comes by receipt.go. operate.go, forward.go and pause.go are what
 // people do, which is written down with who did it.
 //
+// A callback that the rules cannot decide about before it is known who called waits
+// for that, marked and without deliveries (lookup.go).
+//
 // query.go is what programs ask, search.go, find.go and calls.go what people look
 // for. link.go keeps what opens a recording to those who were told of it,
 // plans.go the rules that callbacks were routed by; tally.go counts over time,
@@ -57,6 +60,8 @@ type Store struct {
 	added  chan struct{}
 	close  func() error // what this kind of store has open beside
 
+	lookups chan struct{}
+
 	routing sync.Mutex // and what it guards
 	handoff *handoff   // where the store belongs to this process
 	router  *session   // where nodes share it
@@ -87,7 +92,7 @@ func Open(ctx context.Context, location string, log *slog.Logger) (*Store, error
 func newStore(e engine, c *clock, writer *session, reader *sql.DB, h *handoff) *Store {
 	name := rand.Text()
 	return &Store{engine: e, clock: c, name: name, writer: newCommitter(writer, name, h), reader: reader,
-		added: make(chan struct{}, 1), handoff: h}
+		added: make(chan struct{}, 1), lookups: make(chan struct{}, 1), handoff: h}
 }
 
 // Now is the database's time, by which deliveries are due, leased and given up.
