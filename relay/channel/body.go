@@ -14,17 +14,23 @@ import (
 const maxLine = 998
 
 // body is what follows an email's header: a text, and beside it the same as
-// HTML, unless that is empty.
+// HTML, unless that is empty. A file may come after both.
 //
 // It is not left to go-mail, which knows no way to write a text as it is and to
 // say so: what it declares as 7bit it encodes as quoted-printable.
 type body struct {
 	text, html part
 	boundary   string // between the two; empty where there is one
+
+	file  *Attachment // nil where there is none
+	mixed string      // the boundary before and after it
 }
 
-func newBody(text, html string) *body {
-	b := &body{text: newPart(mail.TypeTextPlain, text)}
+func newBody(text, html string, file *Attachment) *body {
+	b := &body{text: newPart(mail.TypeTextPlain, text), file: file}
+	if file != nil {
+		b.mixed = rand.Text()
+	}
 	if html != "" {
 		// The words come from outside, and must not be able to contain it.
 		b.boundary = rand.Text()
@@ -36,17 +42,43 @@ func newBody(text, html string) *body {
 // describe writes into the message's header how to read the body. It sets the
 // same fields, whatever the body is.
 func (b *body) describe(header *mail.Msg) {
-	encoding, contentType := b.text.encoding, b.text.contentType()
-	if b.boundary != "" {
-		// Encoded or not, the parts are 7bit together (RFC 2045, section 6.4).
-		encoding, contentType = mail.EncodingUSASCII, "multipart/alternative; boundary="+b.boundary
+	encoding, contentType := b.words()
+	if b.file != nil {
+		encoding, contentType = mail.EncodingUSASCII, "multipart/mixed; boundary="+b.mixed
 	}
 	header.SetGenHeader(mail.HeaderContentTransferEnc, string(encoding))
 	header.SetGenHeader(mail.HeaderContentType, contentType)
 }
 
-// write appends the body, with CRLF at the end of each line.
+// words returns how to read the text and the HTML.
+func (b *body) words() (encoding mail.Encoding, contentType string) {
+	if b.boundary == "" {
+		return b.text.encoding, b.text.contentType()
+	}
+	// Encoded or not, the parts are 7bit together (RFC 2045, section 6.4).
+	return mail.EncodingUSASCII, "multipart/alternative; boundary=" + b.boundary
+}
+
+// write appends the body, with CRLF at the end of each line, up to where the file
+// follows, if there is one.
 func (b *body) write(to *bytes.Buffer) {
+	if b.file == nil {
+		b.writeWords(to)
+		return
+	}
+	encoding, contentType := b.words()
+	to.WriteString("--" + b.mixed + "\r\n")
+	to.WriteString("Content-Transfer-Encoding: " + string(encoding) + "\r\n")
+	to.WriteString("Content-Type: " + contentType + "\r\n\r\n")
+	b.writeWords(to)
+	to.WriteString("\r\n--" + b.mixed + "\r\n")
+	b.file.describe(to)
+}
+
+// end returns what follows the file.
+func (b *body) end() string { return "--" + b.mixed + "--\r\n" }
+
+func (b *body) writeWords(to *bytes.Buffer) {
 	if b.boundary == "" {
 		b.text.write(to)
 		return
@@ -117,9 +149,11 @@ func sevenBit(s string) bool {
 	return len(s)-begin <= maxLine
 }
 
+// endOfData is the line that ends a message for DATA.
+const endOfData = ".\r\n"
+
 // stuff appends the message to wire as DATA takes it (RFC 5321, section 4.5.2):
-// a dot before each line that begins with one, and the line that ends it. Every
-// line end becomes CRLF, whatever it was: servers disagree on what a lone CR or
+// a dot before each line that begins with one. Every line end becomes CRLF, whatever it was: servers disagree on what a lone CR or
 // LF is, which could end the message for one and not for another.
 func stuff(wire, message []byte) []byte {
 	appendLine := func(line []byte) {
@@ -138,5 +172,5 @@ func stuff(wire, message []byte) []byte {
 			appendLine(first)
 		}
 	}
-	return append(wire, ".\r\n"...)
+	return wire
 }

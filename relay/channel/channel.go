@@ -5,7 +5,8 @@
 //
 // An email is composed and signed (letter.go, body.go), then handed over on a
 // connection (connection.go) that the channel keeps (pool.go) or makes
-// (server.go).
+// (server.go). A file that goes with it is read while it is handed over
+// (attachment.go).
 package channel
 
 import (
@@ -29,6 +30,9 @@ type Message struct {
 	// not known; zero where there is none. A channel whose provider does not
 	// recognise a repeat must look there before it sends again.
 	UnsureFor time.Duration
+
+	// Attachment is a file that goes with an email; nil for none.
+	Attachment *Attachment
 
 	// Delivery is what receipts of the provider's are to name; 0 asks for none.
 	Delivery int64

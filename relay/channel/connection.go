@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/textproto"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/wneessen/go-mail/smtp"
@@ -24,6 +25,14 @@ const (
 	// codeClosing is how a server says that it ends the connection, whatever it
 	// was asked (RFC 5321, section 3.8).
 	codeClosing = 421
+	// codeTooLarge is how a server refuses a message for its size.
+	codeTooLarge = 552
+	// slowest is how fast a file must get away in all, in bytes a second. What
+	// stands still is not waited for as long.
+	slowest = 100_000
+	// acceptTime is how long a server may look at a message with a file before it
+	// accepts it: some look for viruses meanwhile.
+	acceptTime = 2 * time.Minute
 )
 
 // connection is a connection to a mail server. It serves one Send at a time.
@@ -42,6 +51,12 @@ type connection struct {
 // neither tells whether the message had been sent as a whole when it failed,
 // nor ends with its context. It also saves a NOOP and a RSET with each message.
 func (c *connection) deliver(ctx context.Context, l *letter, deadline time.Time) (answer string, err error) {
+	if l.file != nil {
+		if most := c.maxSize(); most > 0 && l.size() > most {
+			return "", &failure{step: "SIZE", connected: true, code: codeTooLarge,
+				err: fmt.Errorf("the server takes messages of %d bytes, and this one has %d", most, l.size())}
+		}
+	}
 	_ = c.wire.SetDeadline(deadline) // fails where the connection is closed, as what follows will
 	stop := context.AfterFunc(ctx, func() { c.wire.Close() })
 	defer func() {
@@ -51,7 +66,7 @@ func (c *connection) deliver(ctx context.Context, l *letter, deadline time.Time)
 	}()
 	c.wire.left = maxReplies
 	c.uses++
-	step, answer, err := c.transact(l)
+	step, answer, err := c.transact(l, time.Until(deadline))
 	if err == nil {
 		return answer, nil
 	}
@@ -67,8 +82,9 @@ func (c *connection) deliver(ctx context.Context, l *letter, deadline time.Time)
 // stepEnd is the step at which the server has, or may have, the whole message.
 const stepEnd = "end of DATA"
 
-// transact returns the step that err is about.
-func (c *connection) transact(l *letter) (step, answer string, err error) {
+// transact returns the step that err is about. A file may take longer than the
+// rest: it must go on within patience.
+func (c *connection) transact(l *letter, patience time.Duration) (step, answer string, err error) {
 	begin := c.begin
 	if pipelining, _ := c.client.Extension("PIPELINING"); pipelining {
 		begin = c.beginAtOnce
@@ -76,9 +92,14 @@ func (c *connection) transact(l *letter) (step, answer string, err error) {
 	if step, err := begin(l); err != nil {
 		return step, "", err
 	}
-	// In one piece. Where it fails, the end of the message has not been sent.
+	// Where it fails, the end of the message has not been sent.
 	if _, err := c.client.Text.W.Write(l.wire); err != nil {
 		return "DATA", "", err
+	}
+	if l.file != nil {
+		if err := c.writeFile(l, patience); err != nil {
+			return "DATA", "", err
+		}
 	}
 	if err := c.client.Text.W.Flush(); err != nil {
 		return "DATA", "", err
@@ -87,9 +108,46 @@ func (c *connection) transact(l *letter) (step, answer string, err error) {
 	return stepEnd, answer, err
 }
 
+// writeFile writes the file and what follows it.
+func (c *connection) writeFile(l *letter, patience time.Duration) error {
+	end := time.Now().Add(patience + time.Duration(l.file.encodedSize()/slowest)*time.Second)
+	err := l.file.write(c.client.Text.W, func() {
+		next := time.Now().Add(patience)
+		if next.After(end) {
+			next = end
+		}
+		_ = c.wire.SetDeadline(next)
+	})
+	if err != nil {
+		return err
+	}
+	if _, err := c.client.Text.W.Write(l.tail); err != nil {
+		return err
+	}
+	_ = c.wire.SetDeadline(time.Now().Add(acceptTime))
+	return nil
+}
+
+// maxSize returns how large a message may be, as the server has announced (RFC
+// 1870); 0 where it has not.
+func (c *connection) maxSize() int64 {
+	_, announced := c.client.Extension("SIZE")
+	size, _ := strconv.ParseInt(announced, 10, 64)
+	return size
+}
+
+// sender returns what MAIL says after FROM: with the size of a message that has
+// a file, so that the server can refuse it before it comes.
+func (c *connection) sender(l *letter) string {
+	if offered, _ := c.client.Extension("SIZE"); l.file != nil && offered {
+		return fmt.Sprintf("%s SIZE=%d", l.from, l.size())
+	}
+	return l.from
+}
+
 // begin takes the transaction to where the message follows.
 func (c *connection) begin(l *letter) (step string, err error) {
-	if err := c.client.Mail(l.from); err != nil {
+	if err := c.client.Mail(c.sender(l)); err != nil {
 		return "MAIL", err
 	}
 	if err := c.client.Rcpt(l.to); err != nil {
@@ -113,7 +171,7 @@ func (c *connection) beginAtOnce(l *letter) (step string, err error) {
 			parameters += mailParameters[extension]
 		}
 	}
-	if err := text.PrintfLine("MAIL FROM:%s%s\r\nRCPT TO:%s\r\nDATA", l.from, parameters, l.to); err != nil {
+	if err := text.PrintfLine("MAIL FROM:%s%s\r\nRCPT TO:%s\r\nDATA", c.sender(l), parameters, l.to); err != nil {
 		return "MAIL", err
 	}
 	for _, reply := range []struct {
@@ -179,6 +237,7 @@ func newFailure(ctx context.Context, step string, err error) *failure {
 }
 
 func (f *failure) Error() string { return f.step + ": " + f.err.Error() }
+func (f *failure) Unwrap() error { return f.err }
 
 // refused reports whether the server refused what it was asked.
 func (f *failure) refused() bool { return f.code/100 == 4 || f.code/100 == 5 }

@@ -77,12 +77,14 @@ func NewEmail(config EmailConfig) (*Email, error) {
 // when it accepted m, since servers name their queue's id there. A repeat needs
 // no look at earlier attempts: mail programs know it by its Message-ID.
 func (e *Email) Send(ctx context.Context, m *Message) (providerID string, err error) {
-	l, err := e.compose(m)
-	if err != nil {
-		return "", Permanent(errors.New("compose the email: " + signalwire.Redact(err.Error())))
+	answer, err := e.send(ctx, m)
+	if m.Attachment != nil && tooLarge(err) {
+		lighter := *m
+		lighter.Attachment = nil
+		lighter.Text, lighter.HTML = m.Attachment.Without("the mail server does not take so large a message")
+		m = &lighter
+		answer, err = e.send(ctx, m)
 	}
-	defer e.release(l)
-	answer, err := e.deliver(ctx, l, time.Now().Add(e.patience))
 	if err != nil {
 		private := append(e.server.secrets(), m.Subject)
 		private = slices.AppendSeq(private, strings.Lines(m.Text+"\n"+m.HTML))
@@ -91,6 +93,22 @@ func (e *Email) Send(ctx context.Context, m *Message) (providerID string, err er
 	answer = oneLine(answer)
 	return strings.ToValidUTF8(answer[:min(len(answer), maxProviderID)], ""), nil
 }
+
+// send hands over m as it is, and returns what the server said.
+func (e *Email) send(ctx context.Context, m *Message) (answer string, err error) {
+	l, err := e.compose(m)
+	if err != nil {
+		return "", &uncomposed{err}
+	}
+	defer e.release(l)
+	return e.deliver(ctx, l, time.Now().Add(e.patience))
+}
+
+// uncomposed is why there is no email to hand over.
+type uncomposed struct{ err error }
+
+func (e *uncomposed) Error() string { return "compose the email: " + e.err.Error() }
+func (e *uncomposed) Unwrap() error { return e.err }
 
 // Close ends idle connections.
 func (e *Email) Close() error {
@@ -110,7 +128,7 @@ func (e *Email) deliver(ctx context.Context, l *letter, deadline time.Time) (ans
 	if c != nil {
 		answer, err = c.deliver(ctx, l, deadline)
 		f, ok := errors.AsType[*failure](err)
-		if !ok || !f.dropped() || ctx.Err() != nil || !time.Now().Before(deadline) {
+		if !ok || !f.dropped() || errors.Is(err, errUnreadable) || ctx.Err() != nil || !time.Now().Before(deadline) {
 			return answer, err
 		}
 		c.close() // the server did, as servers do with idle connections
@@ -126,6 +144,12 @@ func (e *Email) deliver(ctx context.Context, l *letter, deadline time.Time) (ans
 // section 6.
 func classifySMTP(ctx context.Context, err error, redacted string) error {
 	said := errors.New(redacted)
+	if errors.Is(err, errUnreadable) {
+		return said // nothing is wrong with the message, nor with the server
+	}
+	if _, ok := errors.AsType[*uncomposed](err); ok {
+		return Permanent(said)
+	}
 	f, ok := errors.AsType[*failure](err)
 	switch {
 	case !ok:

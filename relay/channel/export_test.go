@@ -15,4 +15,4 @@ func (e *Email) Compose(m *Message) error {
 }
 
 // Stuff returns the message as DATA takes it.
-func Stuff(message []byte) []byte { return stuff(nil, message) }
+func Stuff(message []byte) []byte { return append(stuff(nil, message), endOfData...) }

@@ -5,6 +5,7 @@ import (
 	"crypto/rsa"
 	"errors"
 	"fmt"
+	"io"
 	netmail "net/mail"
 	"strings"
 	"time"
@@ -51,7 +52,12 @@ func (d *DKIM) options() (*dkim.SignOptions, error) {
 // for another message.
 type letter struct {
 	from, to string // of the envelope, in angle brackets
-	wire     []byte // what follows DATA, with the line that ends it
+
+	// wire is what follows DATA, with the line that ends it; or what comes before
+	// the file, and tail what comes after.
+	wire []byte
+	file *Attachment // nil where there is none
+	tail []byte
 
 	header *mail.Msg // has no parts: see body
 	data   bytes.Buffer
@@ -77,7 +83,7 @@ func (e *Email) compose(m *Message) (*letter, error) {
 	l.header.SetDateWithValue(time.Now())
 	l.header.SetMessageIDWithValue(m.ID)
 	l.header.Subject(oneLine(m.Subject))
-	body := newBody(m.Text, m.HTML)
+	body := newBody(m.Text, m.HTML, m.Attachment)
 	body.describe(l.header)
 	l.data.Reset()
 	if _, err := l.header.WriteTo(&l.data); err != nil {
@@ -85,20 +91,59 @@ func (e *Email) compose(m *Message) (*letter, error) {
 	}
 	l.data.WriteString("\r\n")
 	body.write(&l.data)
-	if e.dkim == nil {
-		l.wire = stuff(l.wire[:0], l.data.Bytes())
-		return l, nil
+	if l.file = m.Attachment; l.file != nil {
+		return l, l.attach(body.end(), e.dkim)
 	}
-	signed := new(bytes.Buffer)
-	if err := dkim.Sign(signed, &l.data, e.dkim); err != nil {
-		return nil, err
+	message := l.data.Bytes()
+	if e.dkim != nil {
+		signed := new(bytes.Buffer)
+		if err := dkim.Sign(signed, &l.data, e.dkim); err != nil {
+			return nil, err
+		}
+		message = signed.Bytes()
 	}
-	l.wire = stuff(l.wire[:0], signed.Bytes())
+	l.wire = append(stuff(l.wire[:0], message), endOfData...)
 	return l, nil
 }
 
+// attach makes l ready to be handed over with its file, which end follows. To be
+// signed, the file is read once before that.
+func (l *letter) attach(end string, how *dkim.SignOptions) error {
+	if err := l.file.check(); err != nil {
+		return err
+	}
+	l.tail = append(append(l.tail[:0], end...), endOfData...)
+	l.wire = l.wire[:0]
+	if how != nil {
+		signer, err := dkim.NewSigner(how)
+		if err != nil {
+			return err
+		}
+		_, err = signer.Write(l.data.Bytes())
+		if err == nil {
+			err = l.file.write(signer, func() {})
+		}
+		if err == nil {
+			_, err = io.WriteString(signer, end)
+		}
+		if err := errors.Join(err, signer.Close()); err != nil {
+			return err
+		}
+		l.wire = stuff(l.wire, []byte(signer.Signature()))
+	}
+	l.wire = stuff(l.wire, l.data.Bytes())
+	return nil
+}
+
+// size is how many bytes the message has with its file, as a server counts them
+// (RFC 1870), and a few more.
+func (l *letter) size() int64 { return int64(len(l.wire)+len(l.tail)) + l.file.encodedSize() }
+
 // release takes back a letter that is not used any more.
-func (e *Email) release(l *letter) { e.letters.Put(l) }
+func (e *Email) release(l *letter) {
+	l.file = nil
+	e.letters.Put(l)
+}
 
 // envelope returns the address as MAIL and RCPT take it.
 func envelope(a *netmail.Address) string { return (&netmail.Address{Address: a.Address}).String() }

@@ -10,6 +10,7 @@ import (
 	"mime/multipart"
 	"mime/quotedprintable"
 	"net/mail"
+	"net/textproto"
 	"strings"
 	"time"
 )
@@ -20,8 +21,11 @@ type Email struct {
 	To   []string // the envelope's recipients
 	User string   // who had logged in; empty for nobody
 	TLS  bool     // whether it came over TLS
-	At   time.Time
-	Raw  []byte
+
+	Declared int64 // how large the client said it would be; 0 where it did not
+
+	At  time.Time
+	Raw []byte
 }
 
 // Content is what a mail program shows of an [Email].
@@ -31,6 +35,14 @@ type Content struct {
 	MessageID string // without angle brackets
 	Text      string // the plain text part; empty where there is none
 	HTML      string // the HTML part; empty where there is none
+	Files     []File // what is attached
+}
+
+// File is one attachment of an [Email].
+type File struct {
+	Name string
+	Type string
+	Data []byte
 }
 
 // Content reads the message.
@@ -43,20 +55,20 @@ func (e *Email) Content() (*Content, error) {
 	if c.Subject, err = new(mime.WordDecoder).DecodeHeader(msg.Header.Get("Subject")); err != nil {
 		return nil, fmt.Errorf("read an email's subject: %w", err)
 	}
-	if err := c.read(msg.Header.Get("Content-Type"), msg.Header.Get("Content-Transfer-Encoding"), msg.Body); err != nil {
+	if err := c.read(textproto.MIMEHeader(msg.Header), msg.Body); err != nil {
 		return nil, fmt.Errorf("read an email's content: %w", err)
 	}
 	return c, nil
 }
 
-// read takes in one part, or all parts of a multipart of one level.
-func (c *Content) read(contentType, encoding string, body io.Reader) error {
-	mediaType, params, err := mime.ParseMediaType(contentType)
+// read takes in one part, or all parts of a multipart.
+func (c *Content) read(header textproto.MIMEHeader, body io.Reader) error {
+	mediaType, params, err := mime.ParseMediaType(header.Get("Content-Type"))
 	if err != nil {
 		return err
 	}
 	if !strings.HasPrefix(mediaType, "multipart/") {
-		return c.readPart(mediaType, encoding, body)
+		return c.readPart(mediaType, header, body)
 	}
 	for parts := multipart.NewReader(body, params["boundary"]); ; {
 		part, err := parts.NextRawPart()
@@ -66,18 +78,14 @@ func (c *Content) read(contentType, encoding string, body io.Reader) error {
 		if err != nil {
 			return err
 		}
-		mediaType, _, err := mime.ParseMediaType(part.Header.Get("Content-Type"))
-		if err != nil {
-			return err
-		}
-		if err := c.readPart(mediaType, part.Header.Get("Content-Transfer-Encoding"), part); err != nil {
+		if err := c.read(part.Header, part); err != nil {
 			return err
 		}
 	}
 }
 
-func (c *Content) readPart(mediaType, encoding string, body io.Reader) error {
-	switch strings.ToLower(encoding) {
+func (c *Content) readPart(mediaType string, header textproto.MIMEHeader, body io.Reader) error {
+	switch strings.ToLower(header.Get("Content-Transfer-Encoding")) {
 	case "quoted-printable":
 		body = quotedprintable.NewReader(body)
 	case "base64":
@@ -86,6 +94,10 @@ func (c *Content) readPart(mediaType, encoding string, body io.Reader) error {
 	decoded, err := io.ReadAll(body)
 	if err != nil {
 		return err
+	}
+	if disposition, params, _ := mime.ParseMediaType(header.Get("Content-Disposition")); disposition == "attachment" {
+		c.Files = append(c.Files, File{Name: params["filename"], Type: mediaType, Data: decoded})
+		return nil
 	}
 	switch text := strings.ReplaceAll(string(decoded), "\r\n", "\n"); mediaType {
 	case "text/plain":

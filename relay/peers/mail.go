@@ -1,6 +1,7 @@
 package peers
 
 import (
+	"cmp"
 	"context"
 	"crypto/subtle"
 	"crypto/tls"
@@ -26,6 +27,7 @@ type MailConfig struct {
 	Username, Password string
 	Mechanisms         []string // of logging in; nil is PLAIN and LOGIN
 
+	MaxBytes  int64       // of a message, as is announced; 0 is ten megabytes
 	OnMessage func(Email) // called for each message before it is answered; may be nil
 	Hook      Hook        // may be nil
 }
@@ -55,7 +57,7 @@ func NewMail(config MailConfig) (*Mail, error) {
 	m.server = smtp.NewServer(smtp.BackendFunc(m.newSession))
 	m.server.Domain = "localhost"
 	m.server.AllowInsecureAuth = true // the socket is a loopback one
-	m.server.MaxMessageBytes = 10 << 20
+	m.server.MaxMessageBytes = cmp.Or(config.MaxBytes, 10<<20)
 	m.server.MaxRecipients = 50
 	m.server.ReadTimeout = 5 * time.Minute
 	m.server.WriteTimeout = time.Minute
@@ -169,12 +171,12 @@ func (s *session) login(user, password string) error {
 	return nil
 }
 
-func (s *session) Mail(from string, _ *smtp.MailOptions) error {
+func (s *session) Mail(from string, options *smtp.MailOptions) error {
 	if s.mail.config.Username != "" && s.user == "" {
 		return &smtp.SMTPError{Code: 530, EnhancedCode: smtp.EnhancedCode{5, 7, 0}, Message: "Authentication required"}
 	}
 	_, encrypted := s.conn.TLSConnectionState()
-	s.email = Email{From: from, User: s.user, TLS: encrypted}
+	s.email = Email{From: from, User: s.user, TLS: encrypted, Declared: options.Size}
 	return s.ask(MailFrom, from)
 }
 
