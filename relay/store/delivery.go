@@ -57,7 +57,8 @@ type Delivery struct {
 	// lists, or where it said none.
 	RecordingURL string
 
-	Link *Link // of a new one that holds a link; see [Store.Link]
+	Link   *Link      // of a new one that holds a link; see [Store.Link]
+	Attach Attachment // empty in lists
 
 	State         State
 	Attempts      int  // finished ones

@@ -46,6 +46,8 @@ type engine interface {
 	insert(t *tx, deliveries []*Delivery, lease lease) error
 	// link inserts the links of deliveries, which each have one.
 	link(t *tx, deliveries []*Delivery) error
+	// attach inserts the attachments of deliveries, which each have one.
+	attach(t *tx, deliveries []*Delivery) error
 	// finish records what came of attempts at deliveries that are still owner's.
 	finish(t *tx, endings []*ending, owner string) error
 	// tally adds counts, no two of the same, to those that node has.

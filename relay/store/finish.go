@@ -17,7 +17,9 @@ type Outcome struct {
 	NextAttemptAt time.Time // for Retrying; by [Store.Now]
 	Unsure        bool      // whether the provider may have accepted it all the same
 	ProviderID    string
-	Receipts      bool // whether there may be receipts, which come whenever they like; see [Store.Receive]
+	Attached      int64  // bytes of the recording that went with it; 0 where none did
+	LeftOut       string // why none did, where one should have
+	Receipts      bool   // whether there may be receipts, which come whenever they like; see [Store.Receive]
 }
 
 // ending is an outcome on its way into the store.

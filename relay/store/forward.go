@@ -63,7 +63,7 @@ func (t *tx) forward(d *Delivery, to, by string, now time.Time, giveUpAfter time
 		return append(made, 0)[0], err
 	}
 	forwarded := &Delivery{Rule: d.Rule, Channel: d.Channel, Kind: d.Kind, To: to, Subject: d.Subject, Text: d.Text, HTML: d.HTML,
-		State: Queued}
+		State: Queued, Attach: d.Attach.again()}
 	old, err := t.link(d.ID)
 	if err != nil {
 		return 0, err

@@ -151,7 +151,7 @@ func (c *committer) commit(group []*write) error {
 			c.endings = append(c.endings, w.ending)
 		}
 	}
-	single := c.session.engine.inOneStatement() && (len(c.added) == len(group) || len(c.endings) == len(group) && !anyReceipts(c.endings))
+	single := c.session.engine.inOneStatement() && (len(c.added) == len(group) || len(c.endings) == len(group) && !anyMore(c.endings))
 	err := c.session.transact(single, func(tx *tx) error { return c.apply(tx, group) })
 	if err != nil {
 		c.failed.Store(&err)
@@ -183,6 +183,9 @@ func (c *committer) apply(tx *tx, group []*write) error {
 		return nil
 	}
 	if err := tx.engine.finish(tx, c.endings, c.owner); err != nil {
+		return err
+	}
+	if err := tx.noteAttachments(c.endings); err != nil {
 		return err
 	}
 	return tx.settleEndings(c.endings)

@@ -97,8 +97,9 @@ func (s *Store) Claim(ctx context.Context, channel string, n int) ([]*Delivery, 
 
 // wholeDelivery selects what [scanWhole] reads: a delivery with what it says.
 const wholeDelivery = `
-	SELECT ` + deliveryColumns + `, m.text, m.html, c.recording_url
-	FROM deliveries d JOIN callbacks c ON c.id = d.callback_id JOIN messages m ON m.delivery_id = d.id`
+	SELECT ` + deliveryColumns + `, m.text, m.html, c.recording_url, ` + attachmentColumns + `
+	FROM deliveries d JOIN callbacks c ON c.id = d.callback_id JOIN messages m ON m.delivery_id = d.id
+		LEFT JOIN attachments a ON a.delivery_id = d.id`
 
 // NextDue returns when the channel's next waiting delivery is due; zero where
 // none waits.
@@ -149,7 +150,7 @@ func (s *Store) Release(ctx context.Context, ids []int64, reason string) error {
 }
 
 func scanWhole(rows *sql.Rows, d *Delivery) error {
-	return scanDelivery(rows, d, &d.Text, &d.HTML, &d.RecordingURL)
+	return scanDelivery(rows, d, append([]any{&d.Text, &d.HTML, &d.RecordingURL}, d.Attach.columns()...)...)
 }
 
 func scanDelivery(rows *sql.Rows, d *Delivery, more ...any) error {

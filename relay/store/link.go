@@ -142,7 +142,7 @@ func (s *Store) Revoke(ctx context.Context, id int64, by string) error {
 // it has from another: each can be revoked without the other.
 func (d *Delivery) relink(old *Link, token string, ttl time.Duration) {
 	d.Link = &Link{Token: token, TTL: ttl}
-	for _, text := range []*string{&d.Subject, &d.Text, &d.HTML} {
+	for _, text := range []*string{&d.Subject, &d.Text, &d.HTML, &d.Attach.Link} {
 		*text = strings.ReplaceAll(*text, old.Token, token)
 	}
 }

@@ -41,7 +41,7 @@ func (r recorded) QueryContext(ctx context.Context, query string, args []driver.
 
 // fullScan is a line of a query plan that goes through a whole table or a whole
 // index.
-var fullScan = regexp.MustCompile(`SCAN (d|c|k|m|o|other|calls|deliveries|callbacks|messages|attempts|operations|tallies|links|l|lookups)\b`)
+var fullScan = regexp.MustCompile(`SCAN (d|c|k|m|o|other|calls|deliveries|callbacks|messages|attempts|operations|tallies|links|l|lookups|a|attachments)\b`)
 
 func TestQueriesUseTheirIndexes(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "ringpost.db")
@@ -123,6 +123,9 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 		{"claim look-ups that are over", func() error { _, err := s.ClaimOverdue(ctx, 9); return err }, "lookups_over (owner=? AND deadline<?)"},
 		{"look-up", func() error { _, err := s.Lookup(ctx, 1); return err }, "l USING " + primaryKey},
 		{"postpone a look-up", func() error { return s.PostponeLookup(ctx, &Lookup{Stored: Stored{ID: 1}}) }, "lookups USING " + primaryKey},
+		{"delivery, with its attachment", func() error { s.Delivery(ctx, 1); return nil }, "a USING " + primaryKey},
+		{"what came of attachments", func() error { return s.Finish(ctx, &Delivery{ID: 1}, Outcome{State: Dead, LeftOut: "x"}) }, "attachments USING " + primaryKey},
+		{"postpone", func() error { return s.Postpone(ctx, []int64{1}, since, "") }, "deliveries_state (state=? AND id=?)"},
 		{"attempts", func() error { _, err := s.attempts(ctx, 1); return err }, "PRIMARY KEY (delivery_id=?)"},
 
 		{"callbacks of a recording", callbacks(Filter{Recording: "RE1"}), "(recording_sid=?)"},

@@ -128,6 +128,17 @@ func (postgres) link(t *tx, deliveries []*Delivery) error {
 	return err
 }
 
+func (postgres) attach(t *tx, deliveries []*Delivery) error {
+	columns := newColumns(len(deliveries))
+	for _, d := range deliveries {
+		columns.text(d.Attach.Format, d.Attach.Link)
+		columns.number(d.ID, d.Attach.MaxBytes)
+	}
+	_, err := t.exec(`INSERT INTO attachments (format, link, delivery_id, max_bytes)
+		SELECT * FROM unnest(?::text[], ?::text[], ?::bigint[], ?::bigint[])`, columns.args()...)
+	return err
+}
+
 func (postgres) finish(t *tx, endings []*ending, owner string) error {
 	columns := newColumns(len(endings))
 	for _, e := range endings {

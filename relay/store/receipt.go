@@ -197,10 +197,11 @@ func (t *tx) settleEndings(endings []*ending) error {
 	return err
 }
 
-// anyReceipts reports whether there may be receipts for one of the endings.
-func anyReceipts(endings []*ending) bool {
+// anyMore reports whether there is more to be done for one of the endings than to
+// record it: there may be receipts, or it has an attachment.
+func anyMore(endings []*ending) bool {
 	for _, e := range endings {
-		if e.Receipts {
+		if e.Receipts || e.hasAttachment() {
 			return true
 		}
 	}

@@ -223,10 +223,13 @@ func (s *Store) insertLater(tx *tx, r *Routed, now time.Time, giveUpAfter time.D
 	return tx.insertLater(r.Deliveries, lease{s.name, now.Add(Lease)})
 }
 
-// insert writes new deliveries with what they say, and their links. Most have
-// none.
+// insert writes new deliveries with what they say, their links, and what goes with
+// them. Most have none of that.
 func (t *tx) insert(deliveries []*Delivery, l lease) error {
 	if err := t.engine.insert(t, deliveries, l); err != nil {
+		return err
+	}
+	if err := t.attach(deliveries); err != nil {
 		return err
 	}
 	var linked []*Delivery

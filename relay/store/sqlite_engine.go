@@ -106,6 +106,17 @@ func (sqlite) link(t *tx, deliveries []*Delivery) error {
 	return nil
 }
 
+func (sqlite) attach(t *tx, deliveries []*Delivery) error {
+	for _, d := range deliveries {
+		_, err := t.exec(`INSERT INTO attachments (delivery_id, format, max_bytes, link) VALUES (?, ?, ?, ?)`,
+			d.ID, d.Attach.Format, d.Attach.MaxBytes, d.Attach.Link)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (sqlite) finish(t *tx, endings []*ending, owner string) error {
 	for _, e := range endings {
 		n, err := t.exec(`
