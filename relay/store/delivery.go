@@ -1,6 +1,10 @@
 package store
 
-import "time"
+import (
+	"time"
+
+	"ringpost/relay/quiet"
+)
 
 // State is where a delivery stands.
 type State string
@@ -59,6 +63,9 @@ type Delivery struct {
 
 	Link   *Link      // of a new one that holds a link; see [Store.Link]
 	Attach Attachment // empty in lists
+
+	// Quiet are the hours in which it is not sent; empty once it is finished.
+	Quiet quiet.Hours
 
 	State         State
 	Attempts      int  // finished ones

@@ -60,7 +60,8 @@ const expireBatch = 500
 
 // Expire gives up the channel's waiting deliveries whose time is over, with
 // reason as their last error, and returns how many those were. Those that may
-// have been accepted become [Unknown] instead.
+// have been accepted become [Unknown] instead. What waits for the end of quiet
+// hours has an attempt left.
 func (s *Store) Expire(ctx context.Context, channel, reason string) (n int64, err error) {
 	for {
 		batch := new(int64)
@@ -71,8 +72,8 @@ func (s *Store) Expire(ctx context.Context, channel, reason string) (n int64, er
 				UPDATE deliveries SET state = CASE unsure WHEN 0 THEN 'dead' ELSE 'unknown' END, finished_at = ?, last_error = ?
 				WHERE id IN (
 					SELECT id FROM deliveries
-					WHERE channel = ? AND `+waiting+` AND give_up_at <= ?
-					ORDER BY give_up_at LIMIT ? `+tx.engine.skipLocked()+`)`, now, storable(reason), channel, now, expireBatch)
+					WHERE channel = ? AND `+waiting+` AND give_up_at <= ? AND `+aloud+`
+					ORDER BY give_up_at LIMIT ? `+tx.engine.skipLocked()+`)`, now, storable(reason), channel, now, now, expireBatch)
 			return err
 		})
 		if err != nil {

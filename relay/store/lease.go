@@ -9,7 +9,7 @@ import (
 
 const deliveryColumns = `d.id, d.callback_id, c.recording_sid, c.received_at, d.rule, d.channel, d.kind, d.recipient,
 	d.subject, d.state, d.attempts, d.unsure, d.created_at, d.next_attempt_at, d.give_up_at, d.finished_at,
-	d.last_error, d.provider_id, d.receipt, d.receipt_at`
+	d.last_error, d.provider_id, d.receipt, d.receipt_at, ` + quietHours
 
 // waiting is the condition of the indexes deliveries_due and
 // deliveries_give_up, word for word, without which SQLite does not use them.
@@ -66,33 +66,54 @@ func (s *Store) recover(tx *tx, pause map[string]time.Duration) (channels []stri
 }
 
 // Claim leases the channel's deliveries that are due, oldest first, at most n.
+// Those that are in quiet hours are put off instead.
 func (s *Store) Claim(ctx context.Context, channel string, n int) ([]*Delivery, error) {
 	claimed := new([]*Delivery)
 	// A claim that was committed must not be lost with the caller's patience.
 	err := s.write(context.WithoutCancel(ctx), func(tx *tx) error {
 		*claimed = nil
 		now := s.clock.now()
-		ids, err := tx.ids(`
-			WITH due AS MATERIALIZED (
-				SELECT id FROM deliveries
-				WHERE channel = ? AND `+waiting+` AND next_attempt_at <= ?
-				ORDER BY next_attempt_at, id LIMIT ? `+tx.engine.skipLocked()+`)
-			UPDATE deliveries SET state = 'sending', owner = ?, lease_until = ?
-			WHERE id IN (SELECT id FROM due) RETURNING id`,
-			channel, micros(now), n, s.name, micros(now.Add(Lease)))
-		if err != nil || len(ids) == 0 {
-			return err
+		for range maxClaims {
+			found, err := tx.claim(channel, n-len(*claimed), lease{s.name, now.Add(Lease)}, now)
+			if err != nil {
+				return err
+			}
+			ready, err := tx.putOff(found, channel, now)
+			if err != nil {
+				return err
+			}
+			*claimed = append(*claimed, ready...)
+			if len(ready) == len(found) {
+				break
+			}
 		}
-		return tx.each(func(rows *sql.Rows) error {
-			d := new(Delivery)
-			*claimed = append(*claimed, d)
-			return scanWhole(rows, d)
-		}, wholeDelivery+` WHERE d.id `+tx.engine.inIDs()+` ORDER BY d.next_attempt_at, d.id`, tx.engine.ids(ids))
+		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("claim deliveries: %w", err)
 	}
 	return *claimed, nil
+}
+
+// claim leases the channel's deliveries that are due, oldest first, at most n.
+func (t *tx) claim(channel string, n int, l lease, now time.Time) (claimed []*Delivery, err error) {
+	ids, err := t.ids(`
+		WITH due AS MATERIALIZED (
+			SELECT id FROM deliveries
+			WHERE channel = ? AND `+waiting+` AND next_attempt_at <= ?
+			ORDER BY next_attempt_at, id LIMIT ? `+t.engine.skipLocked()+`)
+		UPDATE deliveries SET state = 'sending', owner = ?, lease_until = ?
+		WHERE id IN (SELECT id FROM due) RETURNING id`,
+		channel, micros(now), n, l.owner, micros(l.until))
+	if err != nil || len(ids) == 0 {
+		return nil, err
+	}
+	err = t.each(func(rows *sql.Rows) error {
+		d := new(Delivery)
+		claimed = append(claimed, d)
+		return scanWhole(rows, d)
+	}, wholeDelivery+` WHERE d.id `+t.engine.inIDs()+` ORDER BY d.next_attempt_at, d.id`, t.engine.ids(ids))
+	return claimed, err
 }
 
 // wholeDelivery selects what [scanWhole] reads: a delivery with what it says.
@@ -159,7 +180,7 @@ func scanDelivery(rows *sql.Rows, d *Delivery, more ...any) error {
 	var receipt sql.NullString
 	err := rows.Scan(append([]any{&d.ID, &d.CallbackID, &d.Recording, &received, &d.Rule, &d.Channel, &d.Kind, &d.To,
 		&d.Subject, &d.State, &d.Attempts, &d.Unsure, &created, &next, &giveUp, &finished,
-		&d.LastError, &d.ProviderID, &receipt, &receiptAt}, more...)...)
+		&d.LastError, &d.ProviderID, &receipt, &receiptAt, &d.Quiet}, more...)...)
 	if err != nil {
 		return err
 	}

@@ -24,8 +24,8 @@ func (e *StateError) Error() string {
 	return text
 }
 
-// Retry makes a delivery due at once, with giveUpAfter from now to succeed in.
-// That is for ones that ended dead, cancelled or unknown, and for waiting ones.
+// Retry makes a delivery due at once, with giveUpAfter from now to succeed in and
+// whatever its quiet hours. That is for ones that ended dead, cancelled or unknown, and for waiting ones.
 // Whoever asks for it has decided that it may be sent: an earlier attempt
 // whose outcome is not known is not looked up any more. It returns
 // [ErrNotFound] or a [*StateError] where it cannot be done. by is who asks.
@@ -40,6 +40,9 @@ func (s *Store) Retry(ctx context.Context, id int64, by string, giveUpAfter time
 		}
 		now := s.clock.now()
 		_, err = tx.exec(`UPDATE deliveries SET `+queuedAgain+` WHERE id = ?`, micros(now), micros(now.Add(giveUpAfter)), id)
+		if err == nil {
+			err = tx.disturb([]int64{id})
+		}
 		if err != nil {
 			return "", err
 		}
@@ -96,6 +99,9 @@ func (t *tx) retry(ids []int64, state State, now time.Time, by string, giveUpAft
 			AND EXISTS (SELECT 1 FROM messages m WHERE m.delivery_id = deliveries.id AND m.text <> '')
 		RETURNING id`, micros(now), micros(now.Add(giveUpAfter)), t.engine.ids(ids), string(state))
 	if err != nil || len(ids) == 0 {
+		return nil, err
+	}
+	if err := t.disturb(ids); err != nil {
 		return nil, err
 	}
 	return ids, t.note(ids, now, by, "retried")

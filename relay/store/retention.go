@@ -92,6 +92,7 @@ func (t *tx) remove(ids []int64) (n int64, err error) {
 	for _, query := range []string{
 		`DELETE FROM operations WHERE delivery_id IN (SELECT id FROM deliveries WHERE callback_id ` + these + `)`,
 		`DELETE FROM sent_on WHERE callback_id ` + these,
+		`DELETE FROM quiet_hours WHERE delivery_id IN (SELECT id FROM deliveries WHERE callback_id ` + these + `)`,
 		`DELETE FROM links WHERE delivery_id IN (SELECT id FROM deliveries WHERE callback_id ` + these + `)`,
 		`DELETE FROM attachments WHERE delivery_id IN (SELECT id FROM deliveries WHERE callback_id ` + these + `)`,
 		`DELETE FROM attempts WHERE delivery_id IN (SELECT id FROM deliveries WHERE callback_id ` + these + `)`,

@@ -232,6 +232,9 @@ func (t *tx) insert(deliveries []*Delivery, l lease) error {
 	if err := t.attach(deliveries); err != nil {
 		return err
 	}
+	if err := t.hush(deliveries); err != nil {
+		return err
+	}
 	var linked []*Delivery
 	for _, d := range deliveries {
 		if d.Link != nil {
@@ -262,7 +265,8 @@ func (t *tx) insertLater(deliveries []*Delivery, l lease) error {
 // begin fills in what a new delivery of cb has from the start.
 func (d *Delivery) begin(cb Stored, now time.Time, giveUpAfter time.Duration) {
 	d.CallbackID, d.Recording, d.RecordingURL, d.ReceivedAt = cb.ID, cb.RecordingSid, cb.RecordingUrl, cb.ReceivedAt
-	d.CreatedAt, d.NextAttemptAt, d.GiveUpAt = now, now, now.Add(giveUpAfter)
+	d.CreatedAt, d.NextAttemptAt = now, d.Quiet.Until(now).UTC()
+	d.GiveUpAt = d.NextAttemptAt.Add(giveUpAfter)
 	if d.State.Finished() {
 		d.FinishedAt, d.NextAttemptAt = now, time.Time{}
 	}
