@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 
+	"ringpost/relay/quiet"
 	"ringpost/relay/render"
 )
 
@@ -21,12 +22,14 @@ type Book struct {
 type Contact struct {
 	Email string `toml:"email" json:"email,omitempty"`
 	Phone string `toml:"phone" json:"phone,omitempty"`
+	Quiet string `toml:"quiet" json:"quiet,omitempty"` // such as 21:00-08:00 Europe/Berlin
 }
 
 // book is a Book whose names are folded.
 type book struct {
 	contacts map[string]Contact
 	groups   map[string][]string
+	quiet    map[string]quiet.Hours // by folded address; none where no contact has any
 }
 
 // found is one address, or why there is none.
@@ -114,7 +117,7 @@ func (c *compiler) compileContact(name string, contact Contact) {
 	if _, ok := c.set.book.contacts[fold(name)]; ok {
 		c.fail("", "another contact has that name: capitals do not make it another one")
 	}
-	if contact == (Contact{}) {
+	if contact.Email == "" && contact.Phone == "" {
 		c.fail("", "want an email, a phone, or both")
 	}
 	if contact.Email != "" && !IsEmail(contact.Email) {
@@ -123,6 +126,7 @@ func (c *compiler) compileContact(name string, contact Contact) {
 	if contact.Phone != "" && !IsPhone(contact.Phone) {
 		c.fail("phone", "%s is no phone number: want one such as +15550100001", quote(contact.Phone))
 	}
+	c.compileHush(contact)
 	c.set.book.contacts[fold(name)] = contact
 }
 

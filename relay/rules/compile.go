@@ -219,6 +219,7 @@ func (c *compiler) compileSend(path string, d *Send) send {
 		}
 		s.recipients = append(s.recipients, recipient{template: t})
 	}
+	c.compileQuiet(path, d, &s)
 	return s
 }
 

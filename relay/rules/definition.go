@@ -48,6 +48,7 @@ type Send struct {
 	Via      string   `toml:"via" json:"via"`
 	To       Patterns `toml:"to" json:"to"` // groups, contacts, addresses, or templates that yield one
 	Template string   `toml:"template" json:"template"`
+	Quiet    string   `toml:"quiet" json:"quiet,omitempty"` // such as 21:00-08:00 Europe/Berlin
 }
 
 // Patterns is a string or a list of strings.

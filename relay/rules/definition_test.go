@@ -25,7 +25,7 @@ query  = { agent = "*", team = ["sales", "!support"] }
 field  = { From = "+1*" }
 unless = { status = ["absent"], min_duration = "2h", query = { test = "1" } }
 send   = [{ via = "sms", to = ["{{.Query.agent}}", "managers"], template = "recording" },
-          { via = "email", to = "alice", template = "recording" }]
+          { via = "email", to = "alice", template = "recording", quiet = "21:00-08:00 Europe/Berlin" }]
 stop = true
 shadow = true
 enabled = false
@@ -57,7 +57,7 @@ status = []
 				Query: map[string]rules.Patterns{"test": {"1"}}},
 			Send: []rules.Send{
 				{Via: "sms", To: rules.Patterns{"{{.Query.agent}}", "managers"}, Template: "recording"},
-				{Via: "email", To: rules.Patterns{"alice"}, Template: "recording"},
+				{Via: "email", To: rules.Patterns{"alice"}, Template: "recording", Quiet: "21:00-08:00 Europe/Berlin"},
 			},
 			Stop: true, Shadow: true, Enabled: &off,
 		},

@@ -6,6 +6,7 @@
 // away that cannot match. For a callback, the matching rules are walked in
 // their order, and their recipients (recipient.go), who are looked up in the
 // book of contacts and groups (book.go), become deliveries. Explain
+// Each carries the quiet hours of its send and of its recipient (quiet.go). Explain
 // (trace.go) takes the same walk and notes the reasons, in words (words.go) that
 // ask for no knowledge of the file.
 //
@@ -18,6 +19,7 @@ import (
 	"sync"
 
 	"ringpost/relay/callback"
+	"ringpost/relay/quiet"
 	"ringpost/relay/render"
 )
 
@@ -39,8 +41,9 @@ type Delivery struct {
 	Kind     string // the channel's
 	To       string // an email address or a phone number
 	Template string
-	Shadow   bool   // it is only noted, not sent
-	Problem  string // why nobody can be told; empty where somebody can
+	Quiet    quiet.Hours // in which it is not sent
+	Shadow   bool        // it is only noted, not sent
+	Problem  string      // why nobody can be told; empty where somebody can
 }
 
 // rule is a compiled rule. Its conditions and exceptions begin with those whose
@@ -60,6 +63,7 @@ type rule struct {
 type send struct {
 	channel, kind, template string
 	recipients              []recipient
+	quiet                   quiet.Hours
 }
 
 // Definition returns what the set was compiled from. It is not to be changed.
@@ -109,8 +113,10 @@ func (w *walk) visit(r *rule, trace *RuleTrace) (stop bool) {
 		s := &r.sends[i]
 		for j := range s.recipients {
 			for _, found := range s.recipients[j].resolve(&w.set.book, s.kind, data) {
-				w.add(Delivery{Rule: r.name, Channel: s.channel, Kind: s.kind, To: found.to,
-					Template: s.template, Shadow: r.shadow, Problem: found.problem}, trace)
+				d := Delivery{Rule: r.name, Channel: s.channel, Kind: s.kind, To: found.to,
+					Template: s.template, Shadow: r.shadow, Problem: found.problem}
+				w.set.book.hush(&d, s.quiet)
+				w.add(d, trace)
 			}
 		}
 	}
@@ -127,6 +133,7 @@ func (w *walk) add(d Delivery, trace *RuleTrace) {
 		}
 		id := d.identity()
 		if owner, ok := w.owners[id]; ok {
+			w.hurry(&d)
 			trace.duplicate(d, owner)
 			return
 		}

@@ -102,7 +102,11 @@ func (s *Send) words(b *Book) string {
 	for i, to := range s.To {
 		names[i] = recipientWords(to, b)
 	}
-	return kindWords(b.Channels[s.Via]) + " (channel " + s.Via + ", template " + s.Template + ") to " + inWords(names, "and")
+	text := kindWords(b.Channels[s.Via]) + " (channel " + s.Via + ", template " + s.Template + ") to " + inWords(names, "and")
+	if s.Quiet != "" {
+		text += ", but not in quiet hours (" + s.Quiet + ")"
+	}
+	return text
 }
 
 // fromQuery and fromField are the templates of recipients that most rules have.
