@@ -26,7 +26,9 @@
 // (channel/email.go), SignalWire's REST API (channel/sms.go, package
 // signalwire), or the log. What came of it is recorded (store/finish.go):
 // delivered, to be tried again (deliver/backoff.go), dead, or not known. A
-// channel in trouble is left alone and probed (deliver/circuit.go).
+// channel in trouble is left alone and probed (deliver/circuit.go). In the quiet
+// hours of its send or of its recipient (package quiet) a delivery waits
+// (store/quiet.go).
 //
 // The message may hold a link that opens the recording ({{.Link}}, render/link.go).
 // It was made with the delivery (route/plan.go, store/link.go), and is opened on

@@ -199,7 +199,13 @@ func (p *program) printMessage(m route.Message, to string) {
 	if m.Segments > 0 {
 		via += ", " + count(m.Segments, "segment")
 	}
+	if m.Quiet != "" {
+		via += ", quiet " + string(m.Quiet)
+	}
 	fmt.Fprintf(p.stdout, "\n%s to %s (%s)\n", verdict, to, via)
+	if until := m.HeldUntil; !until.IsZero() && m.Problem == "" {
+		fmt.Fprintf(p.stdout, "    waits for the end of quiet hours, %s %s\n", until.Format("15:04"), until.Location())
+	}
 	if m.Problem != "" {
 		fmt.Fprintf(p.stdout, "    %s\n", printable(m.Problem))
 		return

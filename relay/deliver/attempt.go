@@ -36,6 +36,10 @@ func (l *lane) attempt(d *store.Delivery, committed chan struct{}) {
 		l.release("", d)
 		return
 	}
+	if until := d.Held(l.now()); !until.IsZero() {
+		l.putOff(d, until)
+		return
+	}
 	started := time.Now()
 	providerID, err := l.channel.Send(l.parent.abort, l.message(d))
 	o := store.Outcome{StartedAt: started, Took: time.Since(started), State: store.Delivered, ProviderID: providerID,
@@ -188,6 +192,7 @@ func (l *lane) decide(d *store.Delivery, o *store.Outcome, err error) {
 		if o.NextAttemptAt.After(d.GiveUpAt) {
 			o.NextAttemptAt = d.GiveUpAt // the last one
 		}
+		o.NextAttemptAt = d.Quiet.Until(o.NextAttemptAt)
 	case o.Unsure:
 		o.State = store.Unknown
 	default:
@@ -258,6 +263,16 @@ func (l *lane) release(reason string, deliveries ...*store.Delivery) {
 	for _, id := range ids {
 		l.drop(id)
 	}
+}
+
+// putOff gives a delivery back until its quiet hours end. Where that fails it is
+// taken up again once its lease is over, and put off then.
+func (l *lane) putOff(d *store.Delivery, until time.Time) {
+	if err := l.parent.store.PutOff(context.WithoutCancel(l.stop), d.ID, until); err != nil {
+		l.log.Error("delivery not put off: it waits until its lease is over", "delivery", d.ID, "err", err)
+	}
+	l.lookAgain(until)
+	l.drop(d.ID)
 }
 
 // expire gives up what has waited for the channel for too long, unless a person

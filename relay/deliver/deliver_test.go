@@ -111,12 +111,6 @@ func newBenchWith(t *testing.T, policy deliver.Policy, channels map[string]deliv
 // does, and returns their ids.
 func (b *bench) route(channelName string, recipients ...string) (ids []int64) {
 	b.t.Helper()
-	b.callbacks++
-	_, err := b.store.Add(b.t.Context(), &callback.Callback{AccountSid: "a", RecordingSid: fmt.Sprint("r", b.callbacks),
-		RecordingStatus: "completed", ReceivedAt: time.Now()})
-	if err != nil {
-		b.t.Fatalf("Add: %v", err)
-	}
 	var deliveries []*store.Delivery
 	slots := map[*store.Delivery]*deliver.Slot{}
 	for _, to := range recipients {
@@ -127,10 +121,7 @@ func (b *bench) route(channelName string, recipients ...string) (ids []int64) {
 		}
 		deliveries = append(deliveries, d)
 	}
-	_, err = b.store.Route(b.t.Context(), 1, b.deliverer.GiveUpAfter(), 0, func(store.Stored) []*store.Delivery { return deliveries })
-	if err != nil {
-		b.t.Fatalf("Route: %v", err)
-	}
+	b.routeAll(deliveries...)
 	for _, d := range deliveries {
 		ids = append(ids, d.ID)
 		if slot := slots[d]; slot != nil {
@@ -140,6 +131,21 @@ func (b *bench) route(channelName string, recipients ...string) (ids []int64) {
 		}
 	}
 	return ids
+}
+
+// routeAll stores one callback with those deliveries.
+func (b *bench) routeAll(deliveries ...*store.Delivery) {
+	b.t.Helper()
+	b.callbacks++
+	_, err := b.store.Add(b.t.Context(), &callback.Callback{AccountSid: "a", RecordingSid: fmt.Sprint("r", b.callbacks),
+		RecordingStatus: "completed", ReceivedAt: time.Now()})
+	if err != nil {
+		b.t.Fatalf("Add: %v", err)
+	}
+	_, err = b.store.Route(b.t.Context(), 1, b.deliverer.GiveUpAfter(), 0, func(store.Stored) []*store.Delivery { return deliveries })
+	if err != nil {
+		b.t.Fatalf("Route: %v", err)
+	}
 }
 
 func (b *bench) delivery(id int64) (*store.Delivery, []store.Attempt) {

@@ -50,6 +50,8 @@ func whyWaiting(d *store.Delivery, ch *Status, now time.Time) string {
 	case ch.Pause != nil:
 		return fmt.Sprintf("waits: %s is paused by %s since %s; it goes out once somebody resumes the channel",
 			name, ch.Pause.By, clock(ch.Pause.At, now))
+	case !d.Held(now).IsZero():
+		return whyHeld(d, d.Held(now), now)
 	case ch.Down:
 		return fmt.Sprintf("waits: %s is down since %s (%s); it goes out by itself once the channel is up",
 			name, clock(ch.Since, now), short(ch.LastError))
@@ -57,6 +59,22 @@ func whyWaiting(d *store.Delivery, ch *Status, now time.Time) string {
 		return fmt.Sprintf("waits: attempt %d failed (%s); the next one is at %s", d.Attempts, short(d.LastError), clock(d.NextAttemptAt, now))
 	}
 	return "waits for its turn"
+}
+
+// whyHeld says when quiet hours end, by the clock that they go by.
+func whyHeld(d *store.Delivery, until, now time.Time) string {
+	layout := "15:04"
+	if until.Format(time.DateOnly) != now.In(until.Location()).Format(time.DateOnly) {
+		layout = "2 Jan 15:04"
+	}
+	text := fmt.Sprintf("waits for the end of quiet hours, %s %s", until.Format(layout), until.Location())
+	switch {
+	case d.NextAttemptAt.After(until):
+		text += "; the next attempt is at " + clock(d.NextAttemptAt, now)
+	case d.State == store.Retrying:
+		text += fmt.Sprintf(": attempt %d failed (%s)", d.Attempts, short(d.LastError))
+	}
+	return text
 }
 
 func whyDelivered(d *store.Delivery, now time.Time) string {

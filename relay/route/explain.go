@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"ringpost/relay/callback"
+	"ringpost/relay/quiet"
 	"ringpost/relay/render"
 	"ringpost/relay/rules"
 )
@@ -27,9 +28,15 @@ type Message struct {
 	Subject  string `json:"subject"`
 	Text     string `json:"text"`
 	HTML     string `json:"html"`
-	Segments int    `json:"segments"`          // that carriers make of an SMS; 0 for other kinds
-	Shadow   bool   `json:"shadow"`            // it would only be noted
-	Problem  string `json:"problem,omitempty"` // why it cannot go out; empty where it can
+	Segments int    `json:"segments"` // that carriers make of an SMS; 0 for other kinds
+	Shadow   bool   `json:"shadow"`   // it would only be noted
+
+	// Quiet are the hours in which it waits, and HeldUntil is when those end that the
+	// callback was received in; zero where it was in none.
+	Quiet     quiet.Hours `json:"quiet,omitempty"`
+	HeldUntil time.Time   `json:"held_until,omitzero"`
+
+	Problem string `json:"problem,omitempty"` // why it cannot go out; empty where it can
 }
 
 // Explain says what [Plan.Deliveries] makes of cb, with a sample in place of each
@@ -41,7 +48,7 @@ func (p *Plan) Explain(cb *callback.Callback) Explanation {
 		d := p.delivery(cb, asked, p.sampleLink)
 		e.Deliveries[i] = Message{
 			Rule: d.Rule, Channel: d.Channel, Kind: d.Kind, To: d.To, Subject: d.Subject, Text: d.Text, HTML: d.HTML,
-			Shadow: asked.Shadow, Problem: d.LastError,
+			Shadow: asked.Shadow, Problem: d.LastError, Quiet: d.Quiet, HeldUntil: d.Held(cb.ReceivedAt),
 		}
 		if d.Kind == render.SMS && d.Text != "" {
 			e.Deliveries[i].Segments, _ = render.Segments(d.Text)

@@ -109,7 +109,7 @@ func (p *Plan) deliveries(cb *callback.Callback, link linker) (deliveries []*sto
 }
 
 func (p *Plan) delivery(cb *callback.Callback, a rules.Delivery, link linker) *store.Delivery {
-	d := &store.Delivery{Rule: a.Rule, Channel: a.Channel, Kind: a.Kind, To: a.To, State: store.Queued}
+	d := &store.Delivery{Rule: a.Rule, Channel: a.Channel, Kind: a.Kind, To: a.To, Quiet: a.Quiet, State: store.Queued}
 	if a.Shadow {
 		d.State = store.Shadow
 	}

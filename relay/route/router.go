@@ -84,7 +84,7 @@ func (r *Router) routeBatch(ctx context.Context) (n int, err error) {
 			r.metrics.RuleMatches.WithLabelValues(rule).Inc()
 		}
 		for _, d := range deliveries {
-			if d.State != store.Queued {
+			if d.State != store.Queued || !d.Held(r.store.Now()).IsZero() {
 				continue
 			}
 			if slot := r.deliverer.Reserve(d.Channel); slot != nil {
@@ -129,7 +129,7 @@ func (r *Router) handOver(batch []store.Routed, slots map[*store.Delivery]*deliv
 			case err != nil:
 			case slot != nil:
 				slot.Hand(d)
-			case d.State == store.Queued:
+			case d.State == store.Queued && !d.NextAttemptAt.After(d.CreatedAt): // else it is held
 				waiting[d.Channel] = true
 			case d.State == store.Dead:
 				r.log.Error("delivery is dead", "delivery", d.ID, "channel", d.Channel,
