@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"ringpost/relay/callback"
 )
 
 // Error is a fault in a template's file.
@@ -45,11 +47,12 @@ func unlocated(err error) error {
 }
 
 var (
-	position     = regexp.MustCompile(`^(\d+):(?:\d+:)?`)
-	executing    = regexp.MustCompile(`^executing ".*?" at (<.*?>): `)
-	unknownField = regexp.MustCompile(`can't evaluate field (\w+) in type \*render\.view$`)
-	missingQuery = regexp.MustCompile(`<\$?\.Query\.\w+>: map has no entry for key "(.*)"$`)
-	missing      = regexp.MustCompile(`(?:<\$?\.Fields\.\w+>: )?map has no entry for key "(.*)"$`)
+	position      = regexp.MustCompile(`^(\d+):(?:\d+:)?`)
+	executing     = regexp.MustCompile(`^executing ".*?" at (<.*?>): `)
+	unknownField  = regexp.MustCompile(`can't evaluate field (\w+) in type \*render\.view$`)
+	unknownInCall = regexp.MustCompile(`can't evaluate field (\w+) in type callback\.Call$`)
+	missingQuery  = regexp.MustCompile(`<\$?\.Query\.\w+>: map has no entry for key "(.*)"$`)
+	missing       = regexp.MustCompile(`(?:<\$?\.Fields\.\w+>: )?map has no entry for key "(.*)"$`)
 	// quotes is what the template package says with values of the callback after it.
 	quotes = regexp.MustCompile(`(range can't iterate over|non-comparable type)(?s:.*)`)
 )
@@ -60,19 +63,24 @@ func plain(text string) string {
 	text = strings.Replace(text, "error calling Link: ", "", 1)
 	text = executing.ReplaceAllString(text, "$1: ")
 	text = unknownField.ReplaceAllString(text, "there is no field $1 (have "+fieldNames+")")
+	text = unknownInCall.ReplaceAllString(text, "the call has no field $1 (have "+callFields+")")
 	text = missingQuery.ReplaceAllString(text, "?$1= is missing from the callback's address")
 	text = missing.ReplaceAllString(text, "the callback has no $1")
 	return quotes.ReplaceAllString(text, "$1 this")
 }
 
-// fieldNames lists what a template sees.
-var fieldNames = func() string {
-	names := []string{"Link"}
-	for f := range reflect.TypeFor[view]().Fields() {
+// fieldNames lists what a template sees, and callFields what it sees of the call.
+var (
+	fieldNames = fieldsOf(reflect.TypeFor[view](), "Link")
+	callFields = fieldsOf(reflect.TypeFor[callback.Call]())
+)
+
+func fieldsOf(t reflect.Type, names ...string) string {
+	for f := range t.Fields() {
 		if f.IsExported() {
 			names = append(names, f.Name)
 		}
 	}
 	slices.Sort(names)
 	return strings.Join(names, ", ")
-}()
+}

@@ -3,6 +3,7 @@ package render
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"strings"
 	"sync"
@@ -11,7 +12,7 @@ import (
 	_ "time/tzdata" // a container may have no time zones of its own
 )
 
-// funcs are what templates may call beside the built-in functions.
+// funcs are what templates may call beside the built-in functions, and contact.
 var funcs = template.FuncMap{
 	"duration": duration,
 	"mp3":      MP3,
@@ -21,6 +22,16 @@ var funcs = template.FuncMap{
 	"upper":    strings.ToUpper,
 	"lower":    strings.ToLower,
 	"join":     join,
+}
+
+// Contacts are the names of those who have a phone, by its number.
+type Contacts map[string]string
+
+// funcs returns what templates may call that know those contacts.
+func (c Contacts) funcs() template.FuncMap {
+	known := maps.Clone(funcs)
+	known["contact"] = func(phone string) string { return c[strings.TrimSpace(phone)] }
+	return known
 }
 
 // duration turns seconds into 1m34s.

@@ -46,14 +46,18 @@ type source struct {
 // extend them; dir may be empty. It returns every fault it finds, each an
 // [*Error] unless dir itself cannot be read, and the templates that have none.
 // Each must render with [Sample].
-func Load(dir string) (*Templates, []error) {
+func Load(dir string) (*Templates, []error) { return Contacts(nil).Load(dir) }
+
+// Load is [Load] for templates that know those contacts.
+func (c Contacts) Load(dir string) (*Templates, []error) {
+	known := c.funcs()
 	sources := make(map[string]source)
 	errs := read(sources, builtin.Files, "built-in ")
 	shared := sources[partsFile]
 	if dir != "" {
 		errs = append(errs, read(sources, os.DirFS(dir), filepath.Clean(dir)+string(filepath.Separator))...)
 	}
-	parts, faults := parseParts(shared, sources[partsFile])
+	parts, faults := parseParts(known, shared, sources[partsFile])
 	errs = append(errs, faults...)
 	t := &Templates{emails: make(map[string]*email), texts: make(map[string]*template.Template)}
 	for _, file := range slices.Sorted(maps.Keys(sources)) {
@@ -61,12 +65,12 @@ func Load(dir string) (*Templates, []error) {
 		name := base(file)
 		switch file {
 		case name + emailText:
-			mail, faults := parseEmail(src, sources[name+emailHTML], parts)
+			mail, faults := parseEmail(known, src, sources[name+emailHTML], parts)
 			if errs = append(errs, faults...); len(faults) == 0 {
 				t.emails[name] = mail
 			}
 		case name + smsText:
-			text, err := parse(src.file, src.text)
+			text, err := parse(known, src.file, src.text)
 			if err != nil {
 				errs = append(errs, err)
 				continue
@@ -78,6 +82,7 @@ func Load(dir string) (*Templates, []error) {
 			}
 		}
 	}
+	t.findCalls()
 	return t, errs
 }
 
@@ -138,7 +143,7 @@ func base(file string) string {
 
 // parseEmail parses an email's text, and its HTML, which may use parts, where there
 // is some.
-func parseEmail(text, html source, parts *htmltemplate.Template) (*email, []error) {
+func parseEmail(known template.FuncMap, text, html source, parts *htmltemplate.Template) (*email, []error) {
 	e := new(email)
 	var errs []error
 	keep := func(err error) {
@@ -150,10 +155,10 @@ func parseEmail(text, html source, parts *htmltemplate.Template) (*email, []erro
 	subject, named := strings.CutPrefix(header, "Subject: ")
 	if ok && named && !strings.Contains(subject, "\n") && strings.TrimSpace(subject) != "" {
 		var err error
-		e.subject, err = parse(text.file, subject)
+		e.subject, err = parse(known, text.file, subject)
 		keep(err)
 		// The comment gives the body the lines that it has in the file.
-		e.text, err = parse(text.file, "{{/*\n\n*/}}"+body)
+		e.text, err = parse(known, text.file, "{{/*\n\n*/}}"+body)
 		keep(err)
 	} else {
 		keep(&Error{text.file, 1, `want "Subject: …" in the first line, and an empty second line before the text`})
@@ -167,15 +172,15 @@ func parseEmail(text, html source, parts *htmltemplate.Template) (*email, []erro
 }
 
 // parse parses a template of text, and tries it.
-func parse(file, src string) (*template.Template, error) {
+func parse(known template.FuncMap, file, src string) (*template.Template, error) {
 	if strings.TrimSpace(src) == "" {
 		return nil, &Error{file, 1, "is empty"}
 	}
-	t, err := template.New(file).Option(emptyWhereMissing).Funcs(funcs).Parse(src)
+	t, err := template.New(file).Option(emptyWhereMissing).Funcs(known).Parse(src)
 	if err != nil {
 		return nil, locate(file, err)
 	}
-	if err := try(t); err != nil {
+	if err := try(t, textAsks(t, "Call")); err != nil {
 		return nil, err
 	}
 	return t.Option(errorWhereMissing), nil
@@ -183,8 +188,8 @@ func parse(file, src string) (*template.Template, error) {
 
 // parseParts parses what templates of HTML share: what a later file defines is in
 // the place of what an earlier one does.
-func parseParts(files ...source) (parts *htmltemplate.Template, errs []error) {
-	parts = htmltemplate.New("").Option(emptyWhereMissing).Funcs(funcs)
+func parseParts(known htmltemplate.FuncMap, files ...source) (parts *htmltemplate.Template, errs []error) {
+	parts = htmltemplate.New("").Option(emptyWhereMissing).Funcs(known)
 	for _, src := range files {
 		if _, err := parts.New(src.file).Parse(src.text); err != nil {
 			errs = append(errs, locate(src.file, err))
@@ -200,21 +205,25 @@ func parseHTML(src source, parts *htmltemplate.Template) (*htmltemplate.Template
 	if err != nil {
 		return nil, locate(src.file, err)
 	}
-	if err := try(t); err != nil {
+	if err := try(t, htmlAsks(t, "Call")); err != nil {
 		return nil, err
 	}
 	return t.Option(errorWhereMissing), nil
 }
 
 // try renders t with the sample in every status, since a template may have
-// words for one of them only. What a sample's query and fields lack is empty.
-func try(t executable) error {
+// words for one of them only. What a sample's query and fields lack is empty. One
+// that asks for the call must do without, too.
+func try(t executable, call bool) error {
 	for _, status := range callback.AllStatuses {
 		v := Sample().view()
 		v.RecordingStatus = status
 		if _, err := execute(t, v); err != nil {
 			return err
 		}
+	}
+	if call {
+		return tryWithoutCall(t)
 	}
 	return nil
 }
@@ -235,6 +244,8 @@ func Sample() *Data {
 			Fields:            map[string]string{},
 			Query:             map[string]string{},
 			ReceivedAt:        time.Date(2025, time.March, 14, 15, 9, 26, 0, time.UTC),
+			Call: &callback.Call{Known: true, From: "+15550100002", To: "+15550100001", Direction: "inbound",
+				StartTime: time.Date(2025, time.March, 14, 15, 7, 12, 0, time.UTC)},
 		},
 		Rule: "sample",
 		To:   "alice@example.com",

@@ -4,8 +4,8 @@
 // A template NAME has up to three files: NAME.email.txt, whose first line is
 // the subject, NAME.email.html, and NAME.sms.txt. Built-in ones are overridden
 // and extended by the files of a directory. load.go reads and checks them,
-// funcs.go holds the functions they may call, link.go finds those that ask for a
-// link, and sms.go counts the segments of an SMS; error.go says faults in the
+// funcs.go holds the functions they may call, asks.go finds those that ask for
+// something, such as a link (link.go) or the call (call.go), and sms.go counts the segments of an SMS; error.go says faults in the
 // words of those who write templates.
 package render
 
@@ -64,6 +64,7 @@ type view struct {
 	Fields, Query                                                    map[string]string
 	ReceivedAt                                                       time.Time
 	Late                                                             bool
+	Call                                                             callback.Call // not known where it was not asked for
 	Rule, To                                                         string
 
 	link   func() string // nil where there is none
@@ -71,12 +72,16 @@ type view struct {
 }
 
 func (d *Data) view() *view {
-	return &view{
+	v := &view{
 		AccountSid: d.AccountSid, RecordingSid: d.RecordingSid, RecordingStatus: d.RecordingStatus,
 		CallSid: d.CallSid, RecordingUrl: d.RecordingUrl, RecordingDuration: d.RecordingDuration,
 		RecordingSource: d.RecordingSource, RecordingChannels: d.RecordingChannels,
 		Fields: d.Fields, Query: d.Query, ReceivedAt: d.ReceivedAt, Late: d.Late, Rule: d.Rule, To: d.To, link: d.Link,
 	}
+	if d.Call != nil {
+		v.Call = *d.Call
+	}
+	return v
 }
 
 // Message is what is sent.
@@ -90,6 +95,8 @@ type Message struct {
 type Templates struct {
 	emails map[string]*email
 	texts  map[string]*template.Template
+
+	callEmails, callTexts map[string]bool // those that ask for the call
 }
 
 // email is a template of an email; html may be nil.
@@ -199,12 +206,15 @@ func oneLine(s string) string {
 type Text struct{ template *template.Template }
 
 // ParseText parses a template, which must render with [Sample], but for its link.
-func ParseText(src string) (*Text, error) {
-	t, err := parse("text", src)
+func ParseText(src string) (*Text, error) { return Contacts(nil).ParseText(src) }
+
+// ParseText is [ParseText] for a template that knows those contacts.
+func (c Contacts) ParseText(src string) (*Text, error) {
+	t, err := parse(c.funcs(), "text", src)
 	if err != nil {
 		return nil, unlocated(err)
 	}
-	if hasLink(t) {
+	if textAsks(t, "Link") {
 		return nil, errNoLink
 	}
 	return &Text{t}, nil
