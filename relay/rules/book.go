@@ -30,6 +30,19 @@ type book struct {
 	contacts map[string]Contact
 	groups   map[string][]string
 	quiet    map[string]quiet.Hours // by folded address; none where no contact has any
+	numbers  render.Contacts
+}
+
+// Numbers returns the names of the contacts by their numbers, for templates. Of
+// several with the same one it is the first by name.
+func (b *Book) Numbers() render.Contacts {
+	numbers := make(render.Contacts)
+	for _, name := range slices.Sorted(maps.Keys(b.Contacts)) {
+		if phone := b.Contacts[name].Phone; phone != "" && numbers[phone] == "" {
+			numbers[phone] = name
+		}
+	}
+	return numbers
 }
 
 // found is one address, or why there is none.
@@ -102,7 +115,7 @@ func (c Contact) address(kind string) string {
 
 // compileBook checks contacts and groups, and folds their names.
 func (c *compiler) compileBook() {
-	c.set.book = book{contacts: make(map[string]Contact), groups: make(map[string][]string)}
+	c.set.book = book{contacts: make(map[string]Contact), groups: make(map[string][]string), numbers: c.Numbers()}
 	for _, name := range slices.Sorted(maps.Keys(c.Contacts)) {
 		c.path, c.label = "contact."+name, "contact "+quote(name)
 		c.compileContact(name, c.Contacts[name])

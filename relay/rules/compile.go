@@ -12,7 +12,6 @@ import (
 	"github.com/agnivade/levenshtein"
 
 	"ringpost/relay/callback"
-	"ringpost/relay/render"
 )
 
 // Problem is a fault of the rules or of the book. Path is where, in terms of
@@ -41,6 +40,7 @@ func Compile(definitions []Rule, b Book) (*Set, []Problem) {
 		return nil, c.problems
 	}
 	c.set.index = newIndex(c.set.rules)
+	c.set.findCalls()
 	return c.set, nil
 }
 
@@ -100,7 +100,7 @@ func (c *compiler) compileConditions(prefix string, d *Conditions) (all []condit
 		list Patterns
 	}{
 		{keyStatus, d.Status}, {keyAudioChannels, d.AudioChannels}, {keySource, d.Source},
-		{keyAccount, d.Account}, {keyCall, d.Call},
+		{keyAccount, d.Account}, {keyCall, d.Call}, {keyDirection, d.Direction}, {keyFrom, d.From}, {keyTo, d.To},
 	} {
 		if own.list != nil {
 			all = append(all, c.compileCondition(prefix, slot{kind: own.kind}, own.list))
@@ -134,7 +134,7 @@ func (c *compiler) compileCondition(prefix string, s slot, list Patterns) condit
 	if len(list) == 0 {
 		c.fail(key, "want at least one pattern")
 	}
-	compiled := condition{key: s.key(), slot: c.slot(s)}
+	compiled := condition{key: s.key(), slot: c.slot(s), call: s.isOfCall()}
 	for i, source := range list {
 		body, negated := strings.CutPrefix(source, "!")
 		p, err := compilePattern(body)
@@ -177,6 +177,12 @@ func checkKnown(kind string, p *pattern) error {
 	case kind == keySource && p.isLiteral() && p.literal != "" && !slices.ContainsFunc(Sources, matches):
 		return fmt.Errorf("no sender says %q%s (have %s; %q where it is new)", p.source,
 			suggest(p.source, slices.Values(Sources)), strings.Join(Sources, ", "), p.source+"*")
+	case kind == keyDirection && p.isLiteral() && p.literal != "" && !slices.ContainsFunc(callback.Directions, matches):
+		meant := suggest(p.source, slices.Values(callback.Directions))
+		if slices.ContainsFunc(callback.Directions, func(d string) bool { return strings.HasPrefix(d, p.literal) }) {
+			meant = fmt.Sprintf(": did you mean %q?", p.source+"*")
+		}
+		return fmt.Errorf("no call is %q%s (have %s)", p.source, meant, strings.Join(callback.Directions, ", "))
 	}
 	return nil
 }
@@ -213,11 +219,11 @@ func (c *compiler) compileSend(path string, d *Send) send {
 			s.recipients = append(s.recipients, c.compileName(key, to, s.kind))
 			continue
 		}
-		t, err := render.ParseText(to)
+		t, err := c.set.book.numbers.ParseText(to)
 		if err != nil {
 			c.fail(key, "not a template: %v", err)
 		}
-		s.recipients = append(s.recipients, recipient{template: t})
+		s.recipients = append(s.recipients, recipient{template: t, call: err == nil && t.HasCall()})
 	}
 	c.compileQuiet(path, d, &s)
 	return s

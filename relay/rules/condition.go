@@ -18,6 +18,9 @@ const (
 	keySource        = "source"
 	keyAccount       = "account"
 	keyCall          = "call"
+	keyFrom          = "from"
+	keyTo            = "to"
+	keyDirection     = "direction"
 	keyAudioChannels = "audio_channels"
 	keyMinDuration   = "min_duration"
 	keyMaxDuration   = "max_duration"
@@ -51,6 +54,8 @@ func (s slot) of(cb *callback.Callback) string {
 		return strconv.FormatBool(cb.Late)
 	case keyQuery:
 		return cb.Query[s.name]
+	case keyFrom, keyTo, keyDirection:
+		return s.ofCall(cb.Call)
 	}
 	value, _ := cb.Field(s.name)
 	return value
@@ -119,7 +124,8 @@ func (v *values) duration() time.Duration {
 // duration.
 type condition struct {
 	key      string
-	slot     int // or one of the two below
+	call     bool // it looks at what the provider says of the call
+	slot     int  // or one of the two below
 	patterns patterns
 	bound    time.Duration
 }
@@ -184,6 +190,8 @@ func (c *condition) fact(v *values) string {
 		return "the callback has no " + s.name
 	case s.kind == keyField:
 		return "the callback's " + s.name + " is " + shown(value)
+	case c.call && value == "":
+		return unsaidOfCall(s.kind, v.callback)
 	case value == "":
 		return "the callback does not say " + unsaid[s.kind]
 	}
@@ -210,6 +218,9 @@ var (
 		keySource:        "the call came by ",
 		keyAccount:       "the account is ",
 		keyCall:          "the call is ",
+		keyFrom:          "the caller is ",
+		keyTo:            "the call was to ",
+		keyDirection:     "the call's direction is ",
 		keyAudioChannels: "the number of audio channels is ",
 	}
 	unsaid = map[string]string{

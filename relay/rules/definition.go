@@ -29,6 +29,9 @@ type Conditions struct {
 	Source        Patterns            `toml:"source" json:"source,omitempty"`
 	Account       Patterns            `toml:"account" json:"account,omitempty"`
 	Call          Patterns            `toml:"call" json:"call,omitempty"`
+	From          Patterns            `toml:"from" json:"from,omitempty"`           // who called, as the provider says
+	To            Patterns            `toml:"to" json:"to,omitempty"`               // who was called, likewise
+	Direction     Patterns            `toml:"direction" json:"direction,omitempty"` // of the call, likewise
 	AudioChannels Patterns            `toml:"audio_channels" json:"audio_channels,omitempty"`
 	MinDuration   string              `toml:"min_duration" json:"min_duration,omitempty"` // such as 1m30s; inclusive
 	MaxDuration   string              `toml:"max_duration" json:"max_duration,omitempty"` // inclusive
@@ -40,6 +43,7 @@ type Conditions struct {
 // empty reports whether there is no condition.
 func (c *Conditions) empty() bool {
 	return c.Status == nil && c.Source == nil && c.Account == nil && c.Call == nil && c.AudioChannels == nil &&
+		c.From == nil && c.To == nil && c.Direction == nil &&
 		c.MinDuration == "" && c.MaxDuration == "" && c.Late == nil && len(c.Query) == 0 && len(c.Field) == 0
 }
 

@@ -20,6 +20,7 @@ var e164 = regexp.MustCompile(`^\+[1-9][0-9]{6,14}$`)
 type recipient struct {
 	fixed    []found
 	template *render.Text // nil where fixed is the answer
+	call     bool         // the template looks at what the provider says of the call
 }
 
 // resolve returns whom the recipient stands for. Nobody is an answer with a
@@ -33,6 +34,8 @@ func (r *recipient) resolve(b *book, kind string, data render.Data) []found {
 	switch {
 	case err != nil:
 		return []found{{problem: "the recipient is not known: " + err.Error()}}
+	case name == "" && r.call && !isKnown(data.Call):
+		return []found{{problem: "the recipient is not known: " + whyUnknown(data.Callback)}}
 	case name == "":
 		return []found{{problem: "the recipient is empty: the rule's template yields nothing for this callback"}}
 	}

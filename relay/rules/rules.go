@@ -2,7 +2,8 @@
 //
 // The rules of a configuration (definition.go) are compiled once, with all that
 // can be wrong with them reported (compile.go): their conditions (condition.go)
-// are lists of patterns (pattern.go), and an index (index.go) keeps those rules
+// are lists of patterns (pattern.go), some about what the provider says of the call
+// when it is asked (call.go), and an index (index.go) keeps those rules
 // away that cannot match. For a callback, the matching rules are walked in
 // their order, and their recipients (recipient.go), who are looked up in the
 // book of contacts and groups (book.go), become deliveries. Explain
@@ -32,6 +33,9 @@ type Set struct {
 	index  index
 	book   book
 	values sync.Pool // of *values
+
+	looksAtCall bool   // a condition or a recipient does
+	unanswered  *index // as index, without the conditions that look at the call; nil where there are none
 }
 
 // Delivery is one message that a callback asks for.

@@ -71,7 +71,8 @@ func (c *Conditions) words(subject string) string {
 	for _, own := range []struct {
 		what string
 		list Patterns
-	}{{"the number of audio channels", c.AudioChannels}, {"the account", c.Account}, {"the call", c.Call}} {
+	}{{"the number of audio channels", c.AudioChannels}, {"the account", c.Account}, {"the call", c.Call},
+		{"the caller", c.From}, {"the called number", c.To}, {"the call's direction", c.Direction}} {
 		if own.list != nil {
 			all = append(all, own.what+" is "+own.list.words())
 		}
@@ -109,10 +110,11 @@ func (s *Send) words(b *Book) string {
 	return text
 }
 
-// fromQuery and fromField are the templates of recipients that most rules have.
+// fromQuery, fromField and fromCall are the templates of recipients that most rules have.
 var (
 	fromQuery = regexp.MustCompile("^{{-? *(?:\\.Query\\.(\\w+)|index \\.Query [\"`]([^\"`]+)[\"`]) *-?}}$")
 	fromField = regexp.MustCompile("^{{-? *(?:\\.Fields\\.(\\w+)|index \\.Fields [\"`]([^\"`]+)[\"`]) *-?}}$")
+	fromCall  = regexp.MustCompile(`^{{-? *contact \.Call\.(From|To) *-?}}$`)
 )
 
 func recipientWords(to string, b *Book) string {
@@ -121,6 +123,9 @@ func recipientWords(to string, b *Book) string {
 	}
 	if m := fromField.FindStringSubmatch(to); m != nil {
 		return "whoever the callback's " + m[1] + m[2] + " names"
+	}
+	if m := fromCall.FindStringSubmatch(to); m != nil {
+		return map[string]string{"From": "the contact who called", "To": "the contact who was called"}[m[1]]
 	}
 	if strings.Contains(to, "{{") {
 		return "whoever " + to + " names"
