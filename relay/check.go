@@ -45,8 +45,12 @@ func rulesKnown(cfg *config.Config) error {
 }
 
 func newPlan(cfg *config.Config) *route.Plan {
-	return &route.Plan{Rules: cfg.Rules, Templates: cfg.Templates,
+	plan := &route.Plan{Rules: cfg.Rules, Templates: cfg.Templates,
 		Links: route.Links{PublicURL: cfg.Server.PublicURL, TTL: cfg.Links.TTL}}
+	if cfg.SignalWire.Callable() {
+		plan.LookUp = cfg.SignalWire.LookupTimeout
+	}
+	return plan
 }
 
 // runTest returns how what happens differs from what the test expects.

@@ -20,6 +20,7 @@ import (
 	"ringpost/relay/deliver"
 	"ringpost/relay/history"
 	"ringpost/relay/intake"
+	"ringpost/relay/lookup"
 	"ringpost/relay/metrics"
 	"ringpost/relay/page"
 	"ringpost/relay/player"
@@ -62,6 +63,7 @@ type Service struct {
 	deliverer *deliver.Deliverer
 	history   *history.History
 	watch     *catchup.Watch
+	lookups   *lookup.Lookups
 	audio     atomic.Pointer[recording.Fetcher]
 	page      *page.Page
 	player    *player.Player
@@ -110,6 +112,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (s *Service, err er
 	s.intake.TakeReceipts(s.deliverer)
 	s.history = history.New(s.store, s.metrics, s.intake.Refused, s.log)
 	s.watch = catchup.New(s.store, s.metrics, s.log)
+	s.lookups = lookup.New(s.store, s.router, s.metrics, s.log)
 	if err = s.use(ctx, cfg); err != nil {
 		return nil, err
 	}
@@ -201,6 +204,7 @@ func (s *Service) Run(ctx context.Context) error {
 	running.Go(func() { s.answerRings(background) })
 	running.Go(func() { s.history.Run(background) })
 	running.Go(func() { s.watch.Run(background) })
+	running.Go(func() { s.lookups.Run(background) })
 	s.log.Info("serving", "callbacks", s.CallbacksAddr(), "admin", s.AdminAddr(), "version", s.options.Version)
 
 	var err error

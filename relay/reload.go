@@ -12,6 +12,7 @@ import (
 	"ringpost/relay/deliver"
 	"ringpost/relay/recording"
 	"ringpost/relay/route"
+	"ringpost/relay/signalwire"
 )
 
 // phone is a phone number, of which the log shows the last two digits.
@@ -111,6 +112,10 @@ func (s *Service) use(ctx context.Context, cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
+	asked, err := askedAboutCalls(cfg)
+	if err != nil {
+		return err
+	}
 	plan, err := newPlan(cfg).Keep(ctx, s.store)
 	if err != nil {
 		return err
@@ -127,6 +132,7 @@ func (s *Service) use(ctx context.Context, cfg *config.Config) error {
 	s.router.Follow(plan)
 	s.intake.Accept(senders(cfg))
 	s.watch.Follow(watch)
+	s.lookups.Follow(asked)
 	if old := s.audio.Swap(audio); old != nil {
 		old.Close()
 	}
@@ -142,6 +148,14 @@ func (s *Service) use(ctx context.Context, cfg *config.Config) error {
 	s.state = config.State{File: cfg.File, LoadedAt: time.Now()}
 	s.stating.Unlock()
 	return nil
+}
+
+// askedAboutCalls returns whom to ask who called; nil where there is nobody.
+func askedAboutCalls(cfg *config.Config) (*signalwire.Client, error) {
+	if !cfg.SignalWire.Callable() {
+		return nil, nil
+	}
+	return openClient(cfg)
 }
 
 // keepUnchanged puts the channels in use in place of new ones that are

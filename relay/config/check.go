@@ -33,6 +33,7 @@ func (l *loader) check(c *Config) {
 	}
 	l.compile(c)
 	l.loadTemplates(top.key("templates").key("dir"), c)
+	l.checkCalls(c)
 	l.checkTests(top.key("test"), c)
 }
 
@@ -81,7 +82,7 @@ func (l *loader) loadTemplates(at place, c *Config) {
 		c.TemplateFiles.Dir = ""
 	}
 	var errs []error
-	c.Templates, errs = render.Load(c.TemplateFiles.Dir)
+	c.Templates, errs = (&rules.Book{Contacts: c.Contacts}).Numbers().Load(c.TemplateFiles.Dir)
 	faulty := make(map[string]bool)
 	for _, err := range errs {
 		if e, ok := errors.AsType[*render.Error](err); ok {
@@ -131,6 +132,7 @@ func (l *loader) checkTests(at place, c *Config) {
 		if t.Expect == nil {
 			l.fault(test.key("expect"), `missing: want messages such as "email:alice@example.com", or [] for none`)
 		}
+		l.checkTestedCall(test.key("call"), t.Call)
 		for j, message := range t.Expect {
 			l.checkExpected(test.key("expect").item(j, message), message, c)
 		}

@@ -141,6 +141,9 @@ func (l *loader) checkSignalWire(at place, c *Config) {
 	case s.Space != "":
 		s.APIURL = "https://" + s.Space
 	}
+	if s.LookupTimeout < time.Second || s.LookupTimeout > time.Hour {
+		l.fault(at.key("lookup_timeout"), "want 1s to 1h, such as 2m")
+	}
 	l.checkSigning(at, c)
 	for _, ch := range c.Channels {
 		if ch.Kind == render.SMS {
@@ -204,10 +207,14 @@ func (l *loader) checkWatch(at place, c *Config) {
 	if w.MissingAfter >= Period(c.Store.Keep) && c.Store.Keep >= time.Hour && l.has(missing) {
 		l.fault(missing, "want less than [store] keep, %v: what is older is forgotten", c.Store.Keep)
 	}
-	unread := slices.ContainsFunc([]string{"space", "api_url", "project", "token"}, func(key string) bool { return l.isUnread("signalwire." + key) })
-	if l.has(up) && w.CatchUp != 0 && !c.SignalWire.Callable() && !unread {
+	if l.has(up) && w.CatchUp != 0 && !c.SignalWire.Callable() && !l.callableIsUnread() {
 		l.warn(up, "nobody is asked: want [signalwire] space, project and token too")
 	}
+}
+
+// callableIsUnread reports whether it is not known if the API can be asked.
+func (l *loader) callableIsUnread() bool {
+	return slices.ContainsFunc([]string{"space", "api_url", "project", "token"}, func(key string) bool { return l.isUnread("signalwire." + key) })
 }
 
 // address checks an address to listen on.

@@ -4,7 +4,7 @@
 // The way through it: the TOML library parses the file (load.go); lines.go
 // finds where everything stands in it; decode.go fills a [Config] and puts
 // variables of the environment into its strings (env.go, values.go); check.go,
-// check_server.go and check_channel.go say what cannot work. Package rules judges
+// check_server.go, check_channel.go and check_call.go say what cannot work. Package rules judges
 // the rules and package render the templates; their findings are reported with
 // the rest.
 //
@@ -98,6 +98,10 @@ type SignalWire struct {
 	SigningKeys []Secret `toml:"signing_keys"` // any of them verifies
 	APIURL      string   `toml:"api_url"`      // without a slash at its end; empty without Space
 	Unsigned    bool     `toml:"unsigned"`     // callbacks are accepted without a signature
+
+	// LookupTimeout is for how long a callback waits for what the API says of its call,
+	// where rules or templates want to know.
+	LookupTimeout time.Duration `toml:"lookup_timeout"`
 }
 
 // Callable reports whether all is there that the REST API wants.
@@ -159,6 +163,8 @@ type Test struct {
 	Name     string   `toml:"name"`
 	Callback Fields   `toml:"callback"`
 	Query    Fields   `toml:"query"`
+	Call     Fields   `toml:"call"`   // what the API says of the call; nil: it has not said
+	Late     bool     `toml:"late"`   // the callback was found by asking
 	Expect   []string `toml:"expect"` // channel:recipient
 	Line     int      `toml:"-"`
 }
@@ -170,10 +176,12 @@ type Fields map[string]string
 // defaults returns what a configuration says that is empty.
 func defaults() *Config {
 	return &Config{
-		Server:   Server{Listen: "127.0.0.1:8080", Admin: "127.0.0.1:8081"},
-		Store:    Store{URL: "sqlite:ringpost.db", Keep: 90 * day},
-		Links:    Links{TTL: 30 * day},
-		Delivery: Delivery{FirstRetry: 5 * time.Second, MaxRetry: time.Hour, GiveUpAfter: 3 * day},
-		Watch:    Watch{CatchUp: Period(5 * time.Minute), MissingAfter: Period(4 * time.Hour)},
+		Server: Server{Listen: "127.0.0.1:8080", Admin: "127.0.0.1:8081"},
+		Store:  Store{URL: "sqlite:ringpost.db", Keep: 90 * day},
+		Links:  Links{TTL: 30 * day},
+
+		SignalWire: SignalWire{LookupTimeout: 2 * time.Minute},
+		Delivery:   Delivery{FirstRetry: 5 * time.Second, MaxRetry: time.Hour, GiveUpAfter: 3 * day},
+		Watch:      Watch{CatchUp: Period(5 * time.Minute), MissingAfter: Period(4 * time.Hour)},
 	}
 }

@@ -36,7 +36,7 @@ func TestExampleShowsTheDefaults(t *testing.T) {
 	}
 	env := map[string]string{"SIGNALWIRE_PROJECT_ID": "p", "SIGNALWIRE_API_TOKEN": "PT1", "SIGNALWIRE_SIGNING_KEY": "PSK_1", "SMTP_PASSWORD": "x"}
 	want := mustParse(t, string(src), env)
-	for _, key := range []string{"listen", "admin", "level", "url", "keep", "api_url", "unsigned", "first_retry", "max_retry",
+	for _, key := range []string{"listen", "admin", "level", "url", "keep", "api_url", "unsigned", "lookup_timeout", "first_retry", "max_retry",
 		"give_up_after", "catch_up", "missing_after", "ttl", "kind", "port", "tls", "connections"} {
 		i := strings.Index(string(src), "\n# "+key+" ")
 		if i < 0 {

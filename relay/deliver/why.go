@@ -42,6 +42,19 @@ func Why(d *store.Delivery, ch *Status, operations []store.Operation, now time.T
 	return ""
 }
 
+// WhyLooksUp says in a sentence what a callback waits for whose rules want to know
+// who called.
+func WhyLooksUp(l *store.Lookup, now time.Time) string {
+	asked := "not asked yet"
+	switch {
+	case l.Attempts == 1:
+		asked = "asked once (" + short(l.LastError) + ")"
+	case l.Attempts > 1:
+		asked = fmt.Sprintf("asked %d times (%s)", l.Attempts, short(l.LastError))
+	}
+	return fmt.Sprintf("waits for SignalWire to say who called: %s; it goes on without that at %s", asked, clock(l.Deadline, now))
+}
+
 func whyWaiting(d *store.Delivery, ch *Status, now time.Time) string {
 	name := "channel " + d.Channel
 	switch {

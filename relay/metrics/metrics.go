@@ -15,6 +15,7 @@ type Metrics struct {
 	Callbacks        *prometheus.CounterVec   // status, result
 	Late             *prometheus.CounterVec   // status
 	CatchUps         *prometheus.CounterVec   // result
+	Lookups          *prometheus.CounterVec   // result
 	RuleMatches      *prometheus.CounterVec   // rule
 	Deliveries       *prometheus.CounterVec   // channel, result
 	DeliveryDuration *prometheus.HistogramVec // channel
@@ -39,6 +40,10 @@ func New(version string) *Metrics {
 		CatchUps: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ringpost_catch_ups_total",
 			Help: "Looks through the provider's recordings for those without a callback, by result: done or failed.",
+		}, []string{"result"}),
+		Lookups: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ringpost_lookups_total",
+			Help: "Questions to the provider about calls, by result: found, retried, or without where a callback went on without an answer.",
 		}, []string{"result"}),
 		RuleMatches: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ringpost_rule_matches_total",
@@ -74,7 +79,7 @@ func New(version string) *Metrics {
 	}, []string{"version", "goversion"})
 	build.WithLabelValues(version, goVersion()).Set(1)
 	m.ReloadSuccessful.Set(1)
-	m.Registry.MustRegister(m.Callbacks, m.Late, m.CatchUps, m.RuleMatches, m.Deliveries, m.DeliveryDuration, m.EndToEnd, m.ChannelUp,
+	m.Registry.MustRegister(m.Callbacks, m.Late, m.CatchUps, m.Lookups, m.RuleMatches, m.Deliveries, m.DeliveryDuration, m.EndToEnd, m.ChannelUp,
 		m.ReloadSuccessful, build, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m

@@ -2,7 +2,8 @@
 // renders the messages, and has both written in one transaction, so that what
 // is stored is what will be sent, whatever the configuration says later.
 //
-// The plan that is in force (plan.go) is followed by the router (router.go).
+// The plan that is in force (plan.go) is followed by the router (router.go). A
+// callback that takes more than it carries waits, and is resumed (resume.go).
 // What a plan would do is explained (explain.go), and compared with what another
 // one would (outcome.go), by the same code.
 package route
@@ -26,6 +27,10 @@ type Plan struct {
 	Rules     *rules.Set
 	Templates *render.Templates
 	Links     Links
+
+	// LookUp is for how long after its receipt a callback waits for what the provider
+	// says of its call, where it takes that; 0: the provider is not asked.
+	LookUp time.Duration
 }
 
 // Links says what links to recordings are like.
@@ -79,6 +84,12 @@ func Restore(definition []byte) (*rules.Set, error) {
 	return set, nil
 }
 
+// NeedsCall reports whether it takes what the provider says of the call to decide
+// about cb, and it was not asked yet.
+func (p *Plan) NeedsCall(cb *callback.Callback) bool {
+	return cb.Call == nil && cb.CallSid != "" && p.Rules.NeedsCall(cb, p.Templates)
+}
+
 // Deliveries returns the deliveries that cb asks for, in the order of the rules,
 // with the names of the rules that matched. One whose recipient or words cannot
 // be made is [store.Dead] and says why. The others are [store.Shadow] or
@@ -86,6 +97,13 @@ func Restore(definition []byte) (*rules.Set, error) {
 // A message whose template asks for a link has one of its own.
 func (p *Plan) Deliveries(cb *callback.Callback) (deliveries []*store.Delivery, matched []string) {
 	return p.deliveries(cb, p.newLink)
+}
+
+// decide fills in what the callback asks for, and returns the names of the rules
+// that matched.
+func (p *Plan) decide(r *store.Routed) (matched []string) {
+	r.Deliveries, matched = p.Deliveries(r.Callback.Callback)
+	return matched
 }
 
 // linker makes the link in what a delivery says.

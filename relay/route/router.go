@@ -27,7 +27,7 @@ type Router struct {
 	metrics   *metrics.Metrics
 	log       *slog.Logger
 	plan      atomic.Pointer[Plan]
-	passing   sync.Mutex // held while callbacks are routed by the plan of that time
+	passing   sync.RWMutex // held for reading while callbacks are routed by the plan of that time
 }
 
 // NewRouter returns a router that follows plan.
@@ -76,14 +76,15 @@ func (r *Router) Run(ctx context.Context) {
 // routeBatch routes the oldest unrouted callbacks and returns how many it found.
 func (r *Router) routeBatch(ctx context.Context) (n int, err error) {
 	slots := make(map[*store.Delivery]*deliver.Slot)
-	r.passing.Lock()
+	r.passing.RLock()
 	plan := r.plan.Load()
-	batch, err := r.store.Route(ctx, batchSize, r.deliverer.GiveUpAfter(), plan.ID, func(cb store.Stored) []*store.Delivery {
-		deliveries, matched := plan.Deliveries(cb.Callback)
-		for _, rule := range matched {
-			r.metrics.RuleMatches.WithLabelValues(rule).Inc()
+	batch, err := r.store.RouteBy(ctx, batchSize, r.deliverer.GiveUpAfter(), plan.ID, func(routed *store.Routed) {
+		if plan.LookUp > 0 && plan.NeedsCall(routed.Callback.Callback) {
+			routed.LookUpUntil = r.patience(plan, routed.Callback.ReceivedAt)
+			return
 		}
-		for _, d := range deliveries {
+		r.count(plan.decide(routed))
+		for _, d := range routed.Deliveries {
 			if d.State != store.Queued || !d.Held(r.store.Now()).IsZero() {
 				continue
 			}
@@ -92,9 +93,8 @@ func (r *Router) routeBatch(ctx context.Context) (n int, err error) {
 				slots[d] = slot
 			}
 		}
-		return deliveries
 	})
-	r.passing.Unlock()
+	r.passing.RUnlock()
 	more := len(batch) == batchSize
 	if more {
 		r.ring(ctx, "")
@@ -107,6 +107,13 @@ func (r *Router) routeBatch(ctx context.Context) (n int, err error) {
 		}
 	}
 	return len(batch), err
+}
+
+// count counts that rules matched.
+func (r *Router) count(matched []string) {
+	for _, rule := range matched {
+		r.metrics.RuleMatches.WithLabelValues(rule).Inc()
+	}
 }
 
 // ring tells the other nodes of work that they may take.
