@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"ringpost/relay/callback"
 	"ringpost/relay/config"
 	"ringpost/relay/render"
 	"ringpost/relay/route"
@@ -25,12 +26,34 @@ func Test(cfg *config.Config) []config.Problem {
 	return problems
 }
 
-// Explain says what cfg makes of a callback with those fields and that query.
-// What fields leave out is filled in as it is for tests.
-func Explain(cfg *config.Config, fields, query map[string]string, at time.Time) (route.Explanation, error) {
-	cb, err := route.Sample(fields, query, cfg.SignalWire.Space, at)
+// Trial is a callback that somebody makes up to see what the rules would do.
+type Trial struct {
+	Fields, Query map[string]string // what fields leave out is filled in
+	Call          map[string]string // what the provider says of the call; nil: nothing
+	Late          bool              // it was found by asking
+}
+
+// callback returns the callback, as if it had been received at that time.
+func (t *Trial) callback(space string, at time.Time) (*callback.Callback, error) {
+	cb, err := route.Sample(t.Fields, t.Query, space, at)
 	if err != nil {
-		return route.Explanation{}, fmt.Errorf("callback: %w", err)
+		return nil, fmt.Errorf("callback: %w", err)
+	}
+	if cb.Late = t.Late; t.Call == nil {
+		return cb, nil
+	}
+	if cb.Call, err = callback.NewCall(t.Call); err != nil {
+		return nil, fmt.Errorf("call: %w", err)
+	}
+	return cb, nil
+}
+
+// Explain says what cfg makes of a callback. What its fields leave out is filled in
+// as it is for tests.
+func Explain(cfg *config.Config, t Trial, at time.Time) (route.Explanation, error) {
+	cb, err := t.callback(cfg.SignalWire.Space, at)
+	if err != nil {
+		return route.Explanation{}, err
 	}
 	return newPlan(cfg).Explain(cb), rulesKnown(cfg)
 }
@@ -55,9 +78,10 @@ func newPlan(cfg *config.Config) *route.Plan {
 
 // runTest returns how what happens differs from what the test expects.
 func runTest(plan *route.Plan, t config.Test, space string) (differences []string) {
-	cb, err := route.Sample(t.Callback, t.Query, space, render.Sample().ReceivedAt)
+	trial := Trial{Fields: t.Callback, Query: t.Query, Call: t.Call, Late: t.Late}
+	cb, err := trial.callback(space, render.Sample().ReceivedAt)
 	if err != nil {
-		return []string{"callback: " + err.Error()}
+		return []string{err.Error()}
 	}
 	explanation := plan.Explain(cb)
 	sent := make(map[string]bool)

@@ -19,6 +19,11 @@
 // into force (store/plans.go), so that next week the rules of then can be asked
 // why (route/plan.go).
 //
+// Where a rule or a template asks who called, which callbacks do not tell, the
+// callback waits (store/lookup.go, route/resume.go), and package lookup asks the
+// provider. What it says, or that it has said nothing in time, is kept with the
+// callback, and the rules decide by it then as later.
+//
 // Package deliver has a lane for each channel (deliver/lane.go). Where the lane
 // has room, the delivery is handed to it in memory, stored as leased; else it
 // waits in the store and is claimed later (store/lease.go). A worker makes the

@@ -25,23 +25,27 @@ const maxInput = 128 << 10
 
 func (p *program) explain() *cobra.Command {
 	var query, body, recording string
+	var call []string
+	var late bool
 	cmd := &cobra.Command{
 		Use:   "explain [FIELD=VALUE...]",
 		Short: "Say who would be told about a callback, and why nobody else",
 		Long: `Explain takes one callback through the rules of the configuration and sends
 nothing. It prints each rule in order and why it matches or not, then each
 message as it would go out. Fields that are not given are those of a finished
-call of a minute and a half.
+call of a minute and a half. --call says what SignalWire knows of the call, which
+it is asked for where rules want to know who called; without it, nothing.
 
 With --recording it says instead what a running service has made of a recording:
 how the rules of then decided about each of its callbacks, and what became of
 each message.` + serverHelp,
 		Example: `  ringpost explain RecordingSource=DialVerb RecordingDuration=3 --query 'agent=alice'
+  ringpost explain --call From=+15550100099 --call To=+15550100002 --call Direction=inbound
   ringpost explain --body callback.txt -o json
   ringpost explain --recording 19e436af-5688-4307-b03b-bdb2b42b8142`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if recording != "" {
-				if len(args) > 0 || query != "" || body != "" {
+				if len(args) > 0 || query != "" || body != "" || call != nil || late {
 					return &usageError{"explain: want either --recording or a callback"}
 				}
 				return p.explainRecording(cmd.Context(), recording)
@@ -54,26 +58,43 @@ each message.` + serverHelp,
 			if err != nil {
 				return &usageError{"--query: " + err.Error()}
 			}
-			cfg, err := p.load(config.Check)
-			if err != nil {
-				return err
+			trial := relay.Trial{Fields: fields, Query: inQuery, Late: late}
+			if call != nil {
+				if trial.Call, err = assignments(call); err != nil {
+					return err
+				}
 			}
-			e, err := relay.Explain(cfg, fields, inQuery, time.Now())
-			if err != nil {
-				return err
-			}
-			if p.output == "json" {
-				return p.printJSON(e)
-			}
-			p.printRules(e.Rules)
-			p.printMessages(e.Deliveries)
-			return nil
+			return p.explainTrial(trial)
 		},
 	}
+	cmd.Flags().StringArrayVar(&call, "call", nil, "`FIELD=VALUE` of the call: From, To, Direction or StartTime; may be repeated")
+	cmd.Flags().BoolVar(&late, "late", false, "the callback was found by asking SignalWire")
 	cmd.Flags().StringVar(&query, "query", "", "query `string` of the callback URL")
 	cmd.Flags().StringVar(&body, "body", "", "`file` with the callback's body, a form or JSON; - is standard input")
 	cmd.Flags().StringVar(&recording, "recording", "", "`id` of a recording that a running service knows")
 	return p.withServer(cmd)
+}
+
+// explainTrial prints what the configuration makes of a callback.
+func (p *program) explainTrial(trial relay.Trial) error {
+	cfg, err := p.load(config.Check)
+	if err != nil {
+		return err
+	}
+	e, err := relay.Explain(cfg, trial, time.Now())
+	if err != nil {
+		return err
+	}
+	if p.output == "json" {
+		return p.printJSON(e)
+	}
+	p.printRules(e.Rules)
+	p.printMessages(e.Deliveries)
+	if e.NeedsCall {
+		fmt.Fprintln(p.stdout, "\nSignalWire would be asked who called first. This is what happens where it does not say in time; "+
+			"--call From=+15550100002 tells otherwise.")
+	}
+	return nil
 }
 
 // callbackFields returns the fields of a body, if one is given, with those of the

@@ -17,6 +17,7 @@ import (
 type Explanation struct {
 	Rules      []rules.RuleTrace `json:"rules"`
 	Deliveries []Message         `json:"deliveries"`
+	NeedsCall  bool              `json:"needs_call"` // it depends on the call, of which nothing is said here
 }
 
 // Message is a message as it would go out.
@@ -43,7 +44,7 @@ type Message struct {
 // link.
 func (p *Plan) Explain(cb *callback.Callback) Explanation {
 	trace := p.Rules.Explain(cb)
-	e := Explanation{Rules: trace.Rules, Deliveries: make([]Message, len(trace.Deliveries))}
+	e := Explanation{Rules: trace.Rules, Deliveries: make([]Message, len(trace.Deliveries)), NeedsCall: p.NeedsCall(cb)}
 	for i, asked := range trace.Deliveries {
 		d := p.delivery(cb, asked, p.sampleLink)
 		e.Deliveries[i] = Message{
