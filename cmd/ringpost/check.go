@@ -100,17 +100,21 @@ func (p *program) reportAgainst(ctx context.Context, cfg *config.Config, warning
 	if err != nil {
 		return err
 	}
-	changes, err := relay.Against(cfg, replay)
+	changes, leftOut, err := relay.Against(cfg, replay)
 	if err != nil {
 		return err
 	}
 	if p.output == "json" {
-		return p.printJSON(map[string]any{"ok": true, "problems": inJSON(warnings), "callbacks": len(replay.Callbacks), "changes": changes})
+		return p.printJSON(map[string]any{"ok": true, "problems": inJSON(warnings), "callbacks": len(replay.Callbacks) - leftOut,
+			"left_out": leftOut, "changes": changes})
 	}
 	for _, warning := range warnings {
 		fmt.Fprintln(p.stderr, warning)
 	}
-	callbacks := count(len(replay.Callbacks), "callback")
+	if leftOut > 0 {
+		fmt.Fprintf(p.stdout, "left out: %s that the file takes who called for, which was not asked then\n", count(leftOut, "callback"))
+	}
+	callbacks := count(len(replay.Callbacks)-leftOut, "callback")
 	if len(changes) == 0 {
 		fmt.Fprintf(p.stdout, "no difference over the last %s\n", callbacks)
 		return nil

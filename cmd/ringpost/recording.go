@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/url"
@@ -51,6 +52,9 @@ func (p *program) printTrace(t *api.Trace) {
 	if t.Late {
 		fmt.Fprintln(p.stdout, "    received late: found by asking SignalWire, no callback had come")
 	}
+	if c := t.CallDetails; c != nil {
+		fmt.Fprintf(p.stdout, "    %s\n", printable(callInWords(c)))
+	}
 	if t.Note != "" {
 		fmt.Fprintf(p.stdout, "    %s\n", printable(t.Note))
 	}
@@ -67,4 +71,19 @@ func (p *program) printTrace(t *api.Trace) {
 		fmt.Fprintf(p.stdout, "%s %s to %s (channel %s, rule %q, delivery %d)\n    %s\n", mark(d.State == "delivered"), d.State, printable(to),
 			printable(d.Channel), d.Rule, d.ID, printable(d.Why))
 	}
+}
+
+// callInWords says what the provider has said of a call.
+func callInWords(c *api.Call) string {
+	if !c.Known {
+		return "who called is not known, and it went on without: " + cmp.Or(c.Problem, "SignalWire did not say")
+	}
+	text := fmt.Sprintf("%s called %s", cmp.Or(c.From, "somebody"), cmp.Or(c.To, "somebody"))
+	if c.Direction != "" {
+		text += " (" + c.Direction + ")"
+	}
+	if c.StartTime != nil {
+		text += ", " + moment(*c.StartTime)
+	}
+	return text
 }

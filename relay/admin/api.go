@@ -11,6 +11,7 @@ import (
 	"github.com/julienschmidt/httprouter"
 
 	"ringpost/relay/api"
+	"ringpost/relay/callback"
 	"ringpost/relay/config"
 	"ringpost/relay/deliver"
 	"ringpost/relay/store"
@@ -116,8 +117,15 @@ func viewCallback(cb store.Stored) api.Callback {
 		ID: cb.ID, Recording: cb.RecordingSid, Account: cb.AccountSid, Call: cb.CallSid,
 		Status: cb.RecordingStatus, Source: cb.RecordingSource, Duration: cb.RecordingDuration,
 		Late: cb.Late, Channels: cb.RecordingChannels, URL: cb.RecordingUrl, Fields: cb.Fields, Query: cb.Query,
-		ReceivedAt: cb.ReceivedAt, RoutedAt: orNull(cb.RoutedAt),
+		ReceivedAt: cb.ReceivedAt, RoutedAt: orNull(cb.RoutedAt), CallDetails: viewCall(cb.Call),
 	}
+}
+
+func viewCall(c *callback.Call) *api.Call {
+	if c == nil {
+		return nil
+	}
+	return &api.Call{Known: c.Known, From: c.From, To: c.To, Direction: c.Direction, StartTime: orNull(c.StartTime), Problem: c.Problem}
 }
 
 func view(d *store.Delivery, why string) api.Delivery {

@@ -10,6 +10,7 @@ import (
 	"github.com/julienschmidt/httprouter"
 
 	"ringpost/relay/api"
+	"ringpost/relay/deliver"
 	"ringpost/relay/route"
 	"ringpost/relay/rules"
 	"ringpost/relay/store"
@@ -28,7 +29,25 @@ func (a *Admin) trace(w http.ResponseWriter, r *http.Request, p httprouter.Param
 		a.refuse(w, err)
 		return
 	}
+	if answer.Lookup, answer.Note, err = a.lookup(r.Context(), found.Stored, answer.Note); err != nil {
+		a.refuse(w, err)
+		return
+	}
 	a.answer(w, http.StatusOK, answer)
+}
+
+// lookup returns what a callback waits for that wants to know who called, with a
+// note that says so in place of another one.
+func (a *Admin) lookup(ctx context.Context, cb store.Stored, note string) (*api.Lookup, string, error) {
+	if !cb.LooksUp {
+		return nil, note, nil
+	}
+	l, err := a.store.Lookup(ctx, cb.ID)
+	if err != nil || l == nil { // nil: it goes on just now
+		return nil, note, err
+	}
+	return &api.Lookup{Attempts: l.Attempts, LastError: l.LastError, NextAt: l.DueAt, Deadline: l.Deadline},
+		"it " + deliver.WhyLooksUp(l, a.store.Now()), nil
 }
 
 // recorded returns the callback with that id, and its deliveries.

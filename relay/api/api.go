@@ -41,15 +41,42 @@ type Callback struct {
 	Query      map[string]string `json:"query"`
 	ReceivedAt time.Time         `json:"received_at"`
 	RoutedAt   *time.Time        `json:"routed_at"` // null until its deliveries are written
+
+	CallDetails *Call `json:"call_details"` // null where the provider was not asked about the call
+}
+
+// Call is what the provider has said of a call, or why it has not.
+type Call struct {
+	Known     bool       `json:"known"`
+	From      string     `json:"from"`
+	To        string     `json:"to"`
+	Direction string     `json:"direction"`
+	StartTime *time.Time `json:"start_time"`
+	Problem   string     `json:"problem,omitempty"` // why it is not known
+}
+
+// Lookup is what a callback waits for whose rules want to know who called.
+type Lookup struct {
+	Attempts  int       `json:"attempts"`
+	LastError string    `json:"last_error"`
+	NextAt    time.Time `json:"next_attempt_at"`
+	Deadline  time.Time `json:"deadline"` // then it goes on without
 }
 
 // Parsed returns the callback as rules and templates see it.
 func (c *Callback) Parsed() *callback.Callback {
-	return &callback.Callback{
+	cb := &callback.Callback{
 		AccountSid: c.Account, RecordingSid: c.Recording, RecordingStatus: c.Status, CallSid: c.Call, RecordingUrl: c.URL,
 		RecordingDuration: c.Duration, RecordingSource: c.Source, RecordingChannels: c.Channels,
 		Fields: c.Fields, Query: c.Query, ReceivedAt: c.ReceivedAt, Late: c.Late,
 	}
+	if d := c.CallDetails; d != nil {
+		cb.Call = &callback.Call{Known: d.Known, From: d.From, To: d.To, Direction: d.Direction, Problem: d.Problem}
+		if d.StartTime != nil {
+			cb.Call.StartTime = *d.StartTime
+		}
+	}
+	return cb
 }
 
 // Replay is what the rules in force make of callbacks that are stored.
@@ -76,6 +103,7 @@ type Trace struct {
 	Rules      []rules.RuleTrace `json:"rules"`          // as they were then; null where that is not known
 	Note       string            `json:"note,omitempty"` // why it is not known
 	Deliveries []Delivery        `json:"deliveries"`
+	Lookup     *Lookup           `json:"lookup,omitempty"` // null where it does not wait to know who called
 }
 
 // Delivery is a delivery, without what it says.

@@ -41,7 +41,8 @@ type told struct {
 	Rest       []chip // deliveries beyond those
 	Matched    int
 	Trace      []rules.RuleTrace
-	Forgotten  bool // the rules of that time are not kept any more
+	LooksUp    string // what it waits for, in a sentence; empty where it does not
+	Forgotten  bool   // the rules of that time are not kept any more
 }
 
 // delivery is a delivery with all that is known of it.
@@ -120,6 +121,11 @@ func (p *Page) told(ctx context.Context, rec store.Recording, channels map[strin
 	plan, err := p.plans.of(ctx, rec.PlanID)
 	if err != nil {
 		return t, err
+	}
+	if rec.LooksUp {
+		if t.LooksUp, err = p.looksUp(ctx, rec.ID); err != nil {
+			return t, err
+		}
 	}
 	if t.Forgotten = !rec.RoutedAt.IsZero() && plan == nil; plan != nil {
 		t.Trace = plan.set.Explain(rec.Callback).Rules

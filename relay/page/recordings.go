@@ -44,6 +44,7 @@ type row struct {
 	ReceivedAt time.Time
 	Routed     bool
 	Late       bool     // found by asking
+	LooksUp    bool     // it waits to know who called
 	Rules      []string // that matched
 	Forgotten  bool     // those are not known any more
 	Chips      []chip
@@ -136,7 +137,7 @@ func (p *Page) contact(name string) rules.Contact {
 func (p *Page) row(ctx context.Context, rec *store.Recording) (row, error) {
 	r := row{
 		ID: rec.ID, Recording: rec.RecordingSid, Status: rec.RecordingStatus, Source: rec.RecordingSource,
-		Seconds: rec.RecordingDuration, ReceivedAt: rec.ReceivedAt, Routed: !rec.RoutedAt.IsZero(), Late: rec.Late,
+		Seconds: rec.RecordingDuration, ReceivedAt: rec.ReceivedAt, Routed: !rec.RoutedAt.IsZero(), Late: rec.Late, LooksUp: rec.LooksUp,
 		More: max(0, len(rec.Deliveries)-maxChips),
 	}
 	plan, err := p.plans.of(ctx, rec.PlanID)

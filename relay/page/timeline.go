@@ -40,6 +40,7 @@ func (t *told) timeline() []moment {
 		received.Said = "Received late: found by asking SignalWire, since no callback had come."
 	}
 	all := []moment{received}
+	all = append(all, lookedUp(&t.Stored)...)
 	if !t.RoutedAt.IsZero() {
 		all = append(all, t.matching())
 	}

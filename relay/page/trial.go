@@ -1,6 +1,7 @@
 package page
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -18,7 +19,8 @@ import (
 // trial is a callback that somebody makes up to see what the rules would do, and
 // what they would. Nothing of it is stored or sent.
 type trial struct {
-	Status, Source, Duration, Query, Fields string // as the form has them
+	Status, Source, Duration, Query, Fields, Call string // as the form has them
+	Late                                          bool
 
 	Statuses []string
 	Sources  []string
@@ -54,6 +56,7 @@ func (p *Page) try(w http.ResponseWriter, r *http.Request, _ httprouter.Params) 
 	t := newTrial()
 	t.Status, t.Source, t.Duration = r.PostForm.Get("status"), strings.TrimSpace(r.PostForm.Get("source")), strings.TrimSpace(r.PostForm.Get("duration"))
 	t.Query, t.Fields = strings.TrimSpace(r.PostForm.Get("query")), r.PostForm.Get("fields")
+	t.Call, t.Late = r.PostForm.Get("call"), r.PostForm.Get("late") != ""
 	t.run(p.service.Plan())
 	return p.showTrial(w, r, t)
 }
@@ -90,6 +93,14 @@ func (t *trial) hold(cb *callback.Callback) {
 		lines = append(lines, other.Name+"="+other.Value)
 	}
 	t.Fields = strings.Join(lines, "\n")
+	t.Late = cb.Late
+	if c := cb.Call; c != nil && c.Known {
+		lines = []string{"From=" + c.From, "To=" + c.To, "Direction=" + c.Direction}
+		if !c.StartTime.IsZero() {
+			lines = append(lines, "StartTime="+c.StartTime.Format(time.RFC3339))
+		}
+		t.Call = strings.Join(lines, "\n")
+	}
 }
 
 // run asks plan what it makes of the callback, or says what is wrong with it.
@@ -108,16 +119,8 @@ func (t *trial) callback() (*callback.Callback, error) {
 	if t.Duration != "" {
 		fields["RecordingDuration"] = t.Duration
 	}
-	for line := range strings.Lines(t.Fields) {
-		line = strings.TrimSpace(line)
-		if line == "" {
-			continue
-		}
-		name, value, ok := strings.Cut(line, "=")
-		if !ok {
-			return nil, fmt.Errorf("other fields: want a line for each, such as From=+15550100002")
-		}
-		fields[strings.TrimSpace(name)] = strings.TrimSpace(value)
+	if err := readLines(t.Fields, fields); err != nil {
+		return nil, fmt.Errorf("other fields: %w", err)
 	}
 	values, err := url.ParseQuery(strings.TrimPrefix(t.Query, "?"))
 	if err != nil {
@@ -127,7 +130,38 @@ func (t *trial) callback() (*callback.Callback, error) {
 	for name := range values {
 		query[name] = strings.Join(values[name], ", ")
 	}
-	return route.Sample(fields, query, "", time.Now())
+	cb, err := route.Sample(fields, query, "", time.Now())
+	if err != nil {
+		return nil, err
+	}
+	cb.Late = t.Late
+	said := make(map[string]string)
+	if err := readLines(t.Call, said); err != nil {
+		return nil, fmt.Errorf("the call: %w", err)
+	}
+	if len(said) == 0 {
+		return cb, nil
+	}
+	if cb.Call, err = callback.NewCall(said); err != nil {
+		return nil, fmt.Errorf("the call: %w", err)
+	}
+	return cb, nil
+}
+
+// readLines reads a field from each line.
+func readLines(text string, into map[string]string) error {
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		if line == "" {
+			continue
+		}
+		name, value, ok := strings.Cut(line, "=")
+		if !ok {
+			return errors.New("want a line for each, such as From=+15550100002")
+		}
+		into[strings.TrimSpace(name)] = strings.TrimSpace(value)
+	}
+	return nil
 }
 
 // Sent is the messages that would go out.
