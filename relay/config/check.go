@@ -95,6 +95,7 @@ func (l *loader) loadTemplates(at place, c *Config) {
 	}
 	for i, rule := range c.RuleList {
 		for j, send := range rule.Send {
+			l.checkAttached(i, j, &rule)
 			kind := c.Channels[send.Via].Kind
 			if !slices.Contains(kinds, kind) || send.Template == "" || faulty[send.Template] {
 				continue
@@ -110,6 +111,17 @@ func (l *loader) loadTemplates(at place, c *Config) {
 			}
 		}
 	}
+}
+
+// checkAttached checks that a recording that goes with the messages of a send can
+// be linked to where it is too large.
+func (l *loader) checkAttached(i, j int, rule *rules.Rule) {
+	if rule.Send[j].Attach == "" || l.has(publicURL) {
+		return
+	}
+	key := fmt.Sprintf("send[%d].attach", j)
+	l.fault(place{fmt.Sprintf("rule[%d].%s", i, key), fmt.Sprintf("rule %q: %s: ", rule.Name, key)},
+		"a recording that is too large is linked to, which people open under [server] public_url: want that too, such as https://hooks.example.com")
 }
 
 func isDir(name string) bool {

@@ -201,6 +201,7 @@ func (c *compiler) compileBound(key, value string) (time.Duration, bool) {
 
 func (c *compiler) compileSend(path string, d *Send) send {
 	s := send{channel: d.Via, kind: c.Channels[d.Via], template: d.Template}
+	s.attach = c.compileAttach(path, d, s.kind)
 	switch {
 	case d.Via == "":
 		c.fail(path+".via", "missing: want a channel (have %s)", list(c.Channels))

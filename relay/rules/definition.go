@@ -53,6 +53,9 @@ type Send struct {
 	To       Patterns `toml:"to" json:"to"` // groups, contacts, addresses, or templates that yield one
 	Template string   `toml:"template" json:"template"`
 	Quiet    string   `toml:"quiet" json:"quiet,omitempty"` // such as 21:00-08:00 Europe/Berlin
+
+	Attach    string `toml:"attach" json:"attach,omitempty"`         // a format: the recording goes with the email
+	AttachMax string `toml:"attach_max" json:"attach_max,omitempty"` // such as 10MB; a larger one does not
 }
 
 // Patterns is a string or a list of strings.

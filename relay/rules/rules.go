@@ -6,10 +6,10 @@
 // when it is asked (call.go), and an index (index.go) keeps those rules
 // away that cannot match. For a callback, the matching rules are walked in
 // their order, and their recipients (recipient.go), who are looked up in the
-// book of contacts and groups (book.go), become deliveries. Explain
-// Each carries the quiet hours of its send and of its recipient (quiet.go). Explain
-// (trace.go) takes the same walk and notes the reasons, in words (words.go) that
-// ask for no knowledge of the file.
+// book of contacts and groups (book.go), become deliveries. Each carries the quiet
+// hours of its send and of its recipient (quiet.go), and a recording may go with it
+// (attach.go). Explain (trace.go) takes the same walk and notes the reasons, in
+// words (words.go) that ask for no knowledge of the file.
 //
 // It promises that nobody is forgotten in silence: each recipient of a rule that
 // matches is in a delivery, if only in one that says why nobody can be told.
@@ -48,6 +48,7 @@ type Delivery struct {
 	Quiet    quiet.Hours // in which it is not sent
 	Shadow   bool        // it is only noted, not sent
 	Problem  string      // why nobody can be told; empty where somebody can
+	Attach   *Attach     // what goes with it; nil for nothing
 }
 
 // rule is a compiled rule. Its conditions and exceptions begin with those whose
@@ -68,6 +69,7 @@ type send struct {
 	channel, kind, template string
 	recipients              []recipient
 	quiet                   quiet.Hours
+	attach                  *Attach // nil for nothing
 }
 
 // Definition returns what the set was compiled from. It is not to be changed.
@@ -118,7 +120,7 @@ func (w *walk) visit(r *rule, trace *RuleTrace) (stop bool) {
 		for j := range s.recipients {
 			for _, found := range s.recipients[j].resolve(&w.set.book, s.kind, data) {
 				d := Delivery{Rule: r.name, Channel: s.channel, Kind: s.kind, To: found.to,
-					Template: s.template, Shadow: r.shadow, Problem: found.problem}
+					Template: s.template, Shadow: r.shadow, Problem: found.problem, Attach: s.attach}
 				w.set.book.hush(&d, s.quiet)
 				w.add(d, trace)
 			}
@@ -138,6 +140,9 @@ func (w *walk) add(d Delivery, trace *RuleTrace) {
 		id := d.identity()
 		if owner, ok := w.owners[id]; ok {
 			w.hurry(&d)
+			if d.Attach != nil {
+				w.also(&d)
+			}
 			trace.duplicate(d, owner)
 			return
 		}

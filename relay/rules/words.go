@@ -103,7 +103,11 @@ func (s *Send) words(b *Book) string {
 	for i, to := range s.To {
 		names[i] = recipientWords(to, b)
 	}
-	text := kindWords(b.Channels[s.Via]) + " (channel " + s.Via + ", template " + s.Template + ") to " + inWords(names, "and")
+	what := kindWords(b.Channels[s.Via])
+	if s.Attach != "" {
+		what += " with the recording as " + strings.ToUpper(s.Attach)
+	}
+	text := what + " (channel " + s.Via + ", template " + s.Template + ") to " + inWords(names, "and")
 	if s.Quiet != "" {
 		text += ", but not in quiet hours (" + s.Quiet + ")"
 	}

@@ -18,6 +18,8 @@ func TestARuleIsSaidInASentence(t *testing.T) {
 	}{
 		{rules.Rule{All: true, Send: []rules.Send{email}},
 			"For every callback: send an email (channel email, template recording) to the group managers, bob and qa@example.com."},
+		{rules.Rule{All: true, Send: []rules.Send{{Via: "email", To: rules.Patterns{"bob"}, Template: "t", Attach: "mp3", AttachMax: "5MB"}}},
+			"For every callback: send an email with the recording as MP3 (channel email, template t) to bob."},
 		{rules.Rule{Conditions: rules.Conditions{Status: rules.Patterns{"completed"}, Source: rules.Patterns{"DialVerb", "Conference"},
 			MinDuration: "5s"}, Unless: &rules.Conditions{Field: patterns{"RecordingTrack": {"outbound"}}}, Send: []rules.Send{sms}},
 			"When a recording is completed, came by DialVerb or Conference and lasts at least 5s, unless the callback's RecordingTrack is outbound: " +
