@@ -1,11 +1,5 @@
 package store
 
-import (
-	"context"
-	"fmt"
-	"time"
-)
-
 // Attachment is the recording that is to go with an email, and what came of that.
 // The zero value is none.
 type Attachment struct {
@@ -60,17 +54,3 @@ func (t *tx) noteAttachments(endings []*ending) error {
 }
 
 func (e *ending) hasAttachment() bool { return e.Attached > 0 || e.LeftOut != "" }
-
-// Postpone gives leased deliveries back, as [Store.Release] does, to wait until
-// then.
-func (s *Store) Postpone(ctx context.Context, ids []int64, until time.Time, reason string) error {
-	err := s.write(ctx, func(tx *tx) error {
-		_, err := tx.exec(`UPDATE deliveries SET `+giveBack+`, next_attempt_at = ?, last_error = ? WHERE id `+tx.engine.inIDs()+` AND `+mine,
-			micros(until), storable(reason), tx.engine.ids(ids), s.name)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("postpone deliveries: %w", err)
-	}
-	return nil
-}

@@ -96,34 +96,3 @@ func TestRemoveForgetsAttachments(t *testing.T) {
 		}
 	})
 }
-
-func TestWhatIsPostponedIsNotAttempted(t *testing.T) {
-	promise(t, func(t *testing.T, s *store.Store) {
-		fresh, tried := attached(store.Sending), attached(store.Sending)
-		route(t, s, "RE1", threeDays, fresh, tried)
-		finish(t, s, tried, store.Outcome{State: store.Retrying, Err: "busy", NextAttemptAt: s.Now().Add(-time.Second)})
-		claim(t, s, "email", 9)
-		until := s.Now().Add(time.Hour)
-		if err := s.Postpone(t.Context(), []int64{fresh.ID, tried.ID}, until, "others first"); err != nil {
-			t.Fatal(err)
-		}
-		for id, state := range map[int64]store.State{fresh.ID: store.Queued, tried.ID: store.Retrying} {
-			d := read(t, s, id)
-			check(t, "state", d.State, state)
-			check(t, "last error", d.LastError, "others first")
-			checkTime(t, "next attempt", d.NextAttemptAt, until)
-		}
-		check(t, "attempts", read(t, s, fresh.ID).Attempts, 0)
-		checkIDs(t, "Claim() before its time", idsOf(claim(t, s, "email", 9)))
-
-		other := attached(store.Sending)
-		route(t, s, "RE2", threeDays, other)
-		if err := s.Abandon(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		if err := s.Postpone(t.Context(), []int64{other.ID}, until, "x"); err != nil {
-			t.Fatal(err)
-		}
-		check(t, "the state of another process's", read(t, s, other.ID).State, store.Sending)
-	})
-}

@@ -125,7 +125,6 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 		{"postpone a look-up", func() error { return s.PostponeLookup(ctx, &Lookup{Stored: Stored{ID: 1}}) }, "lookups USING " + primaryKey},
 		{"delivery, with its attachment", func() error { s.Delivery(ctx, 1); return nil }, "a USING " + primaryKey},
 		{"what came of attachments", func() error { return s.Finish(ctx, &Delivery{ID: 1}, Outcome{State: Dead, LeftOut: "x"}) }, "attachments USING " + primaryKey},
-		{"postpone", func() error { return s.Postpone(ctx, []int64{1}, since, "") }, "deliveries_state (state=? AND id=?)"},
 		{"attempts", func() error { _, err := s.attempts(ctx, 1); return err }, "PRIMARY KEY (delivery_id=?)"},
 
 		{"callbacks of a recording", callbacks(Filter{Recording: "RE1"}), "(recording_sid=?)"},
