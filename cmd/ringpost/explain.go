@@ -241,4 +241,7 @@ func (p *program) printMessage(m route.Message, to string) {
 	if m.HTML != "" {
 		fmt.Fprintf(p.stdout, "    and as HTML (%d bytes)\n", len(m.HTML))
 	}
+	if m.Attach != "" {
+		fmt.Fprintf(p.stdout, "    with the recording as %s, if it has at most %s\n", strings.ToUpper(m.Attach), rules.Size(m.AttachMax))
+	}
 }

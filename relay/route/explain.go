@@ -38,6 +38,9 @@ type Message struct {
 	HeldUntil time.Time   `json:"held_until,omitzero"`
 
 	Problem string `json:"problem,omitempty"` // why it cannot go out; empty where it can
+
+	Attach    string `json:"attach,omitempty"`     // the format of the recording that would go with it
+	AttachMax int64  `json:"attach_max,omitempty"` // in bytes; of a larger one there would be a link only
 }
 
 // Explain says what [Plan.Deliveries] makes of cb, with a sample in place of each
@@ -50,6 +53,7 @@ func (p *Plan) Explain(cb *callback.Callback) Explanation {
 		e.Deliveries[i] = Message{
 			Rule: d.Rule, Channel: d.Channel, Kind: d.Kind, To: d.To, Subject: d.Subject, Text: d.Text, HTML: d.HTML,
 			Shadow: asked.Shadow, Problem: d.LastError, Quiet: d.Quiet, HeldUntil: d.Held(cb.ReceivedAt),
+			Attach: d.Attach.Format, AttachMax: d.Attach.MaxBytes,
 		}
 		if d.Kind == render.SMS && d.Text != "" {
 			e.Deliveries[i].Segments, _ = render.Segments(d.Text)

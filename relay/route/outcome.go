@@ -3,6 +3,7 @@ package route
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"strings"
 
 	"ringpost/relay/callback"
@@ -16,7 +17,7 @@ type Outcome struct {
 	Channel string `json:"channel"`
 	To      string `json:"to"` // empty where there is nobody
 	Subject string `json:"subject"`
-	Digest  string `json:"digest"` // of what it says, which is the same where the words are
+	Digest  string `json:"digest"` // of what it says, which is the same where the words are, and what goes with them
 	Problem string `json:"problem,omitempty"`
 	Shadow  bool   `json:"shadow"`
 }
@@ -33,7 +34,11 @@ func (p *Plan) Outcomes(cb *callback.Callback) []Outcome {
 }
 
 func digest(d *store.Delivery) string {
-	sum := sha256.Sum256([]byte(strings.Join([]string{d.Subject, d.Text, d.HTML}, "\x00")))
+	parts := []string{d.Subject, d.Text, d.HTML}
+	if d.Attach.Format != "" {
+		parts = append(parts, fmt.Sprint(d.Attach.Format, d.Attach.MaxBytes))
+	}
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
 	return hex.EncodeToString(sum[:16])
 }
 

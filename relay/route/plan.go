@@ -140,6 +140,9 @@ func (p *Plan) delivery(cb *callback.Callback, a rules.Delivery, link linker) *s
 		}
 		d.Subject, d.Text, d.HTML = m.Subject, m.Text, m.HTML
 	}
+	if a.Attach != nil && d.LastError == "" {
+		p.attach(d, cb, a.Attach, link)
+	}
 	if d.LastError != "" && !a.Shadow {
 		d.State = store.Dead
 	}
