@@ -32,6 +32,10 @@ func (l *lane) work() {
 // attempt makes one attempt at a held delivery and begins to record what came of
 // it, once the outcome before is committed.
 func (l *lane) attempt(d *store.Delivery, committed chan struct{}) {
+	carries := d.Attach.Format != ""
+	if carries && l.mayAttempt(d) && d.Held(l.now()).IsZero() && !l.hasRecording(d) {
+		return
+	}
 	if !l.mayAttempt(d) || !l.awaitTurn() || !l.mayAttempt(d) {
 		l.release("", d)
 		return
@@ -40,28 +44,40 @@ func (l *lane) attempt(d *store.Delivery, committed chan struct{}) {
 		l.putOff(d, until)
 		return
 	}
-	started := time.Now()
-	providerID, err := l.channel.Send(l.parent.abort, l.message(d))
-	o := store.Outcome{StartedAt: started, Took: time.Since(started), State: store.Delivered, ProviderID: providerID,
-		Receipts: d.Kind == render.SMS}
+	m, o := l.message(d), &store.Outcome{State: store.Delivered, Receipts: d.Kind == render.SMS}
+	if carries {
+		if err := l.attach(m, d, o); err != nil {
+			l.awaitRecording(d, err, committed)
+			return
+		}
+	}
+	var err error
+	o.StartedAt = time.Now()
+	o.ProviderID, err = l.channel.Send(l.parent.abort, m)
+	o.Took = time.Since(o.StartedAt)
 	if err != nil {
-		o.Err = err.Error()
+		o.Err, o.Attached, o.LeftOut = err.Error(), 0, ""
 	}
 	down := l.observe(err)
 	if down && channel.ClassOf(err) == channel.ChannelDown && l.now().Before(d.GiveUpAt) {
 		// The channel is known to be down, and nothing was tried with this message.
 		l.release(o.Err, d)
 	} else {
-		l.decide(d, &o, err)
-		<-committed
-		go func() {
-			l.record(d, o)
-			committed <- struct{}{}
-		}()
+		l.decide(d, o, err)
+		l.recordLater(d, o, committed)
 	}
 	if down {
 		l.expire(o.Err)
 	}
+}
+
+// recordLater records what came of an attempt while the next one is made.
+func (l *lane) recordLater(d *store.Delivery, o *store.Outcome, committed chan struct{}) {
+	<-committed
+	go func() {
+		l.record(d, *o)
+		committed <- struct{}{}
+	}()
 }
 
 // mayAttempt reports whether an attempt may begin: not once the lane is to stop,

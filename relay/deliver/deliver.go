@@ -5,7 +5,8 @@
 // failed delivery is tried again. A person may pause a channel (pause.go); what
 // is known of the channels is in status.go, and where a delivery stands is put
 // into words in why.go. What a provider says later of what it accepted comes by
-// receipt.go.
+// receipt.go. The recording that goes with an email is fetched before the attempt
+// (attach.go).
 //
 // A fresh delivery comes straight from the router if its lane has room: then
 // it was stored as leased. Everything else waits in the store and is claimed in
@@ -49,6 +50,7 @@ type Deliverer struct {
 	store   *store.Store
 	log     *slog.Logger
 	metrics *metrics.Metrics
+	fetch   Fetch // nil where no recordings are fetched
 
 	policy  atomic.Pointer[Policy]
 	pausing sync.Mutex // held while pauses are read and followed; comes before mu

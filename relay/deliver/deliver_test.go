@@ -24,6 +24,7 @@ var policy = deliver.Policy{FirstRetry: 5 * time.Second, MaxRetry: time.Hour, Gi
 // scripted is a channel that answers as a test wants it to.
 type scripted struct {
 	answer func(m *channel.Message) error
+	see    func(m *channel.Message) // what is sent, while that can be read; may be nil
 
 	mu    sync.Mutex
 	sent  []channel.Message
@@ -31,6 +32,9 @@ type scripted struct {
 }
 
 func (c *scripted) Send(_ context.Context, m *channel.Message) (string, error) {
+	if c.see != nil {
+		c.see(m)
+	}
 	c.mu.Lock()
 	c.sent = append(c.sent, *m)
 	c.times = append(c.times, time.Now())
@@ -85,12 +89,18 @@ func newBench(t *testing.T, channels map[string]deliver.Channel) *bench {
 
 func newBenchWith(t *testing.T, policy deliver.Policy, channels map[string]deliver.Channel) *bench {
 	t.Helper()
+	return newBenchFetching(t, policy, nil, channels)
+}
+
+func newBenchFetching(t *testing.T, policy deliver.Policy, fetch deliver.Fetch, channels map[string]deliver.Channel) *bench {
+	t.Helper()
 	s, err := store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "ringpost.db"), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatalf("Open: %v", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	d := deliver.New(ctx, s, metrics.New("test"), slog.New(slog.NewTextHandler(io.Discard, nil)))
+	d.FetchBy(fetch)
 	b := &bench{t: t, store: s, deliverer: d, stop: sync.OnceFunc(func() {
 		cancel()
 		d.Drain()
@@ -111,10 +121,17 @@ func newBenchWith(t *testing.T, policy deliver.Policy, channels map[string]deliv
 // does, and returns their ids.
 func (b *bench) route(channelName string, recipients ...string) (ids []int64) {
 	b.t.Helper()
+	return b.routeAs(func(*store.Delivery) {}, channelName, recipients...)
+}
+
+// routeAs is route for deliveries that are made otherwise.
+func (b *bench) routeAs(as func(*store.Delivery), channelName string, recipients ...string) (ids []int64) {
+	b.t.Helper()
 	var deliveries []*store.Delivery
 	slots := map[*store.Delivery]*deliver.Slot{}
 	for _, to := range recipients {
 		d := &store.Delivery{Rule: "r", Channel: channelName, Kind: "email", To: to, Subject: "s", Text: "t", State: store.Queued}
+		as(d)
 		if slot := b.deliverer.Reserve(channelName); slot != nil {
 			d.State = store.Sending
 			slots[d] = slot

@@ -40,6 +40,10 @@ type lane struct {
 	since    time.Time // when the circuit came to be as it is
 	dropped  time.Time // when a delivery was last recorded or given back
 
+	fetchers sync.WaitGroup
+	fetching map[int64]time.Time // since when, by delivery; nil before the first
+	fetched  map[int64]fetched   // of deliveries that are held
+
 	paused *store.Pause  // by a person; nil unless it is
 	halt   chan struct{} // closed while it is
 
@@ -75,6 +79,7 @@ func (l *lane) run() {
 	}
 	l.feed()
 	workers.Wait()
+	l.fetchers.Wait()
 	l.mu.Lock()
 	l.stopped = true
 	close(l.queue)
@@ -253,6 +258,7 @@ func (l *lane) blocked() bool {
 func (l *lane) drop(id int64) {
 	l.mu.Lock()
 	delete(l.held, id)
+	l.forget(id)
 	l.dropped = l.now()
 	half := l.halfFree()
 	hungry := half && l.behind

@@ -68,6 +68,8 @@ func whyWaiting(d *store.Delivery, ch *Status, now time.Time) string {
 	case ch.Down:
 		return fmt.Sprintf("waits: %s is down since %s (%s); it goes out by itself once the channel is up",
 			name, clock(ch.Since, now), short(ch.LastError))
+	case whyAwaiting(d, now) != "":
+		return whyAwaiting(d, now)
 	case d.State == store.Retrying:
 		return fmt.Sprintf("waits: attempt %d failed (%s); the next one is at %s", d.Attempts, short(d.LastError), clock(d.NextAttemptAt, now))
 	}
@@ -102,6 +104,7 @@ func whyDelivered(d *store.Delivery, now time.Time) string {
 	if d.Attempts > 1 {
 		text += fmt.Sprintf(", at attempt %d", d.Attempts)
 	}
+	text += whyAttached(d.Attach)
 	switch {
 	case d.Kind != render.SMS:
 	case d.Receipt == callback.ReceiptDelivered:

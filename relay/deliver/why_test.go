@@ -23,6 +23,11 @@ func TestWhySaysInASentenceWhereADeliveryStands(t *testing.T) {
 	nobody := delivery(store.Delivery{State: store.Dead, LastError: "the recipient is empty"})
 	nobody.To = ""
 	mail := store.Delivery{State: store.Delivered, Channel: "mail", Kind: "email", To: "a@example.com", Attempts: 1, FinishedAt: noon}
+	with := func(a store.Attachment) store.Delivery {
+		d := mail
+		d.Attach = a
+		return d
+	}
 
 	for name, test := range map[string]struct {
 		delivery   store.Delivery
@@ -44,10 +49,14 @@ func TestWhySaysInASentenceWhereADeliveryStands(t *testing.T) {
 		"to be retried after quiet hours": {delivery(store.Delivery{State: store.Retrying, Attempts: 2, LastError: "no answer in time",
 			Quiet: "09:00-13:30 Europe/Berlin", NextAttemptAt: noon.Add(time.Hour)}), up, nil,
 			"waits for the end of quiet hours, 13:30 Europe/Berlin; the next attempt is at 13:03 UTC"},
-		"not held now":      {delivery(store.Delivery{State: store.Queued, Quiet: "21:00-08:00 Europe/Berlin"}), up, nil, "waits for its turn"},
-		"sending":           {delivery(store.Delivery{State: store.Sending}), up, nil, "is being sent"},
-		"delivered":         {mail, up, nil, "accepted by the mail server at 12:03 UTC"},
-		"delivered at last": {delivery(store.Delivery{State: store.Delivered, Attempts: 3, FinishedAt: noon}), up, nil, "accepted by the SMS provider at 12:03 UTC, at attempt 3; not yet confirmed by the phone's carrier"},
+		"not held now": {delivery(store.Delivery{State: store.Queued, Quiet: "21:00-08:00 Europe/Berlin"}), up, nil, "waits for its turn"},
+		"its recording": {delivery(store.Delivery{State: store.Retrying, Attempts: 2, LastError: "the recording cannot be attached yet: HTTP status 404", NextAttemptAt: noon.Add(time.Minute)}), up, nil,
+			"waits for the recording, which is to go with it (HTTP status 404); asked for again at 12:04 UTC, and given up after 10m0s"},
+		"with its recording":    {with(store.Attachment{Format: "mp3", Bytes: 4_230_000}), up, nil, "accepted by the mail server at 12:03 UTC, with the recording (4.2 MB)"},
+		"without its recording": {with(store.Attachment{Format: "mp3", LeftOut: "it is too large"}), up, nil, "accepted by the mail server at 12:03 UTC, with a link in place of the recording: it is too large"},
+		"sending":               {delivery(store.Delivery{State: store.Sending}), up, nil, "is being sent"},
+		"delivered":             {mail, up, nil, "accepted by the mail server at 12:03 UTC"},
+		"delivered at last":     {delivery(store.Delivery{State: store.Delivered, Attempts: 3, FinishedAt: noon}), up, nil, "accepted by the SMS provider at 12:03 UTC, at attempt 3; not yet confirmed by the phone's carrier"},
 		"sent": {delivery(store.Delivery{State: store.Delivered, Attempts: 1, FinishedAt: noon, Receipt: "sent", ReceiptAt: noon}), up, nil,
 			"accepted by the SMS provider at 12:03 UTC; not yet confirmed by the phone's carrier"},
 		"on the phone": {delivery(store.Delivery{State: store.Delivered, Attempts: 1, FinishedAt: noon.Add(-time.Minute), Receipt: "delivered", ReceiptAt: noon}), up, nil,
