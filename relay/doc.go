@@ -40,6 +40,11 @@
 // the callbacks' listener: package player shows a small page, counts, and plays
 // what package recording fetches from the provider.
 //
+// The recording itself may go with an email (rules/attach.go, route/attach.go). It
+// is fetched to disk before the attempt (deliver/attach.go, recording/spool.go) and
+// read from there while the email is handed over (channel/attachment.go); where it
+// is too large, or does not come in time, the email has a link in its place.
+//
 // A text message asks for receipts (channels.go). They come to the listener of
 // callbacks, whenever they like, and are verified like those (intake/receipt.go,
 // callback/receipt.go). What they say is noted with the delivery

@@ -105,6 +105,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (s *Service, err er
 	sending, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stopSending = stop
 	s.deliverer = deliver.New(sending, s.store, s.metrics, s.log)
+	s.deliverer.FetchBy(s.fetchRecording)
 	s.router = route.NewRouter(s.store, s.deliverer, s.metrics, s.log, nil)
 	s.intake = intake.New(intake.Senders{}, s.store, func(status string, result intake.Result) {
 		s.metrics.Callbacks.WithLabelValues(status, string(result)).Inc()

@@ -126,14 +126,16 @@ func (s *Service) use(ctx context.Context, cfg *config.Config) error {
 		MaxRetry:    cfg.Delivery.MaxRetry,
 		GiveUpAfter: cfg.Delivery.GiveUpAfter,
 	}
+	old := s.audio.Swap(audio) // which the channels need
 	if err := s.deliverer.Configure(ctx, policy, channels); err != nil {
+		s.audio.Store(old)
 		return err
 	}
 	s.router.Follow(plan)
 	s.intake.Accept(senders(cfg))
 	s.watch.Follow(watch)
 	s.lookups.Follow(asked)
-	if old := s.audio.Swap(audio); old != nil {
+	if old != nil {
 		old.Close()
 	}
 	if s.options.Level != nil {

@@ -86,6 +86,9 @@ func (a *Admin) delivery(w http.ResponseWriter, r *http.Request, p httprouter.Pa
 	if link != nil {
 		out.Link = &api.Link{Opens: link.Opens, OpenedAt: orNull(link.OpenedAt), ExpiresAt: link.ExpiresAt, RevokedAt: orNull(link.RevokedAt)}
 	}
+	if d.Attach.Format != "" {
+		out.Attachment = &api.Attachment{Format: d.Attach.Format, MaxBytes: d.Attach.MaxBytes, Bytes: d.Attach.Bytes, LeftOut: d.Attach.LeftOut}
+	}
 	for _, o := range operations {
 		out.Operations = append(out.Operations, api.Operation(o))
 	}

@@ -128,7 +128,8 @@ type Delivery struct {
 	ReceiptAt     *time.Time `json:"receipt_at"`
 
 	// Of a single delivery only.
-	Link       *Link       `json:"link,omitempty"` // null where what it says has none
+	Link       *Link       `json:"link,omitempty"`       // null where what it says has none
+	Attachment *Attachment `json:"attachment,omitempty"` // null where no recording goes with it
 	History    []Attempt   `json:"history,omitempty"`
 	Operations []Operation `json:"operations,omitempty"`
 }
@@ -140,6 +141,14 @@ type Link struct {
 	OpenedAt  *time.Time `json:"opened_at"` // last; null where it was not opened
 	ExpiresAt time.Time  `json:"expires_at"`
 	RevokedAt *time.Time `json:"revoked_at"`
+}
+
+// Attachment is the recording that goes with an email, and what came of it.
+type Attachment struct {
+	Format   string `json:"format"`             // mp3 or wav, where the recording comes in both
+	MaxBytes int64  `json:"max_bytes"`          // a larger one is left out
+	Bytes    int64  `json:"bytes"`              // of the recording that went with it; 0 where none did, or none has yet
+	LeftOut  string `json:"left_out,omitempty"` // why it has a link in its place
 }
 
 // Deliveries is a page of deliveries, newest first.

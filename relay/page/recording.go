@@ -61,6 +61,16 @@ func (r *recording) Playable() bool {
 	return r.Link != "" && r.Asked.RecordingStatus != "absent" && r.Asked.RecordingStatus != "failed"
 }
 
+// Attaches says what is to go with the message; empty once Why says what came of
+// that, and where there is nothing.
+func (d *delivery) Attaches() string {
+	a := d.Attach
+	if a.Format == "" || a.Bytes > 0 || a.LeftOut != "" {
+		return ""
+	}
+	return "With the recording as " + strings.ToUpper(a.Format) + ", if it has at most " + rules.Size(a.MaxBytes)
+}
+
 func (d *delivery) CanRetry() bool {
 	return d.Text != "" && d.To != "" && d.State.Retryable()
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"ringpost/relay/callback"
+	"ringpost/relay/deliver"
 	"ringpost/relay/render"
 	"ringpost/relay/store"
 )
@@ -93,6 +94,9 @@ func (d *delivery) timeline() (all []moment) {
 		switch {
 		case a.Err == "":
 			m.Title, m.Tone = to+" was accepted by the provider", "good"
+			if d.Attach.Bytes > 0 {
+				m.Title = to + " was accepted by the provider, with the recording"
+			}
 			if last {
 				m.Said = d.answered()
 			}
@@ -100,6 +104,8 @@ func (d *delivery) timeline() (all []moment) {
 			m.Title, m.Tone = to+" failed for good", "bad"
 		case last && d.State == store.Unknown:
 			m.Title, m.Tone = to+" may or may not have arrived", "warn"
+		case deliver.AwaitsRecording(a.Err):
+			m.Title, m.Tone = to+" waits for its recording", "warn"
 		default:
 			m.Title, m.Tone = to+" did not get through", "warn"
 		}
