@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"net/url"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"ringpost/relay/api"
+	"ringpost/relay/rules"
 )
 
 func (p *program) deliveries() *cobra.Command {
@@ -156,6 +158,7 @@ func (p *program) printDelivery(d api.Delivery) error {
 		row("finished", moment(*d.FinishedAt))
 	}
 	row("link", linkInWords(d.Link))
+	row("attachment", attachmentInWords(d.Attachment))
 	row("provider's id", d.ProviderID)
 	if d.ReceiptAt != nil {
 		row("receipt", moment(*d.ReceiptAt)+": "+d.Receipt)
@@ -190,6 +193,19 @@ func linkInWords(l *api.Link) string {
 		return text + ", revoked " + moment(*l.RevokedAt)
 	}
 	return text + ", until " + moment(l.ExpiresAt)
+}
+
+// attachmentInWords says what goes with a message; empty for nothing.
+func attachmentInWords(a *api.Attachment) string {
+	switch {
+	case a == nil:
+		return ""
+	case a.Bytes > 0:
+		return fmt.Sprintf("the recording, %s", rules.Size(a.Bytes))
+	case a.LeftOut != "":
+		return "a link in place of the recording: " + a.LeftOut
+	}
+	return fmt.Sprintf("the recording as %s, if it has at most %s", strings.ToUpper(a.Format), rules.Size(a.MaxBytes))
 }
 
 func (p *program) retryDeliveries() *cobra.Command {
