@@ -223,6 +223,10 @@ func (l *lane) awaitRecording(d *store.Delivery, err error, committed chan struc
 	l.recordLater(d, o, committed)
 }
 
+// noteStyle has colours of its own, since it is not known what is behind it.
+const noteStyle = "margin:0 auto 32px;padding:12px 16px;max-width:448px;border-radius:9px;background:#fff4d6;color:#3d3000;" +
+	"font:14px/20px -apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif"
+
 // without is what d says where it has a link in place of the recording.
 func without(d *store.Delivery, reason string) (text, page string) {
 	sentence := "The recording is not attached: " + reason + "."
@@ -230,8 +234,8 @@ func without(d *store.Delivery, reason string) (text, page string) {
 	if d.HTML == "" {
 		return text, ""
 	}
-	note := `<p style="font-family:sans-serif;text-align:center">` + html.EscapeString(sentence) +
-		` <a href="` + html.EscapeString(d.Attach.Link) + `">Listen to it here</a>.</p>` + "\n"
+	note := `<p style="` + noteStyle + `">` + html.EscapeString(sentence) +
+		` <a style="color:#1f5fd6" href="` + html.EscapeString(d.Attach.Link) + `">Listen to it here</a>.</p>` + "\n"
 	end := strings.LastIndex(strings.ToLower(d.HTML), "</body>")
 	if end < 0 || len(strings.ToLower(d.HTML)) != len(d.HTML) {
 		end = len(d.HTML)

@@ -127,7 +127,7 @@ func mustBeWithout(t *testing.T, m *channel.Message, reason string) {
 	}
 	body, end, _ := strings.Cut(m.HTML, "</BODY>")
 	if !strings.HasPrefix(body, "<html><body><p>t</p><p style=") || !strings.Contains(body, sentence) ||
-		!strings.Contains(body, `<a href="`+attachLink+`">`) || end != "</html>" {
+		!strings.Contains(body, ` href="`+attachLink+`">Listen`) || end != "</html>" {
 		t.Errorf("its HTML is %q, want that it is without: %s", m.HTML, reason)
 	}
 }
