@@ -43,7 +43,7 @@ func (t *Text) HasCall() bool { return textAsks(t.template, "Call") }
 // rendered where the provider has not said who called.
 func tryWithoutCall(t executable) error {
 	v := Sample().view()
-	v.Call = callback.Call{Problem: "no answer in time"}
+	v.Call = &callback.Call{Problem: "no answer in time"}
 	_, err := execute(t, v)
 	if e, ok := errors.AsType[*Error](err); ok {
 		e.Text += "; so it is where the provider has not said who called: want {{if .Call.Known}}…{{end}} around it"

@@ -50,7 +50,7 @@ var (
 	position      = regexp.MustCompile(`^(\d+):(?:\d+:)?`)
 	executing     = regexp.MustCompile(`^executing ".*?" at (<.*?>): `)
 	unknownField  = regexp.MustCompile(`can't evaluate field (\w+) in type \*render\.view$`)
-	unknownInCall = regexp.MustCompile(`can't evaluate field (\w+) in type callback\.Call$`)
+	unknownInCall = regexp.MustCompile(`can't evaluate field (\w+) in type \*callback\.Call$`)
 	missingQuery  = regexp.MustCompile(`<\$?\.Query\.\w+>: map has no entry for key "(.*)"$`)
 	missing       = regexp.MustCompile(`(?:<\$?\.Fields\.\w+>: )?map has no entry for key "(.*)"$`)
 	// quotes is what the template package says with values of the callback after it.

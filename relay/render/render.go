@@ -64,7 +64,7 @@ type view struct {
 	Fields, Query                                                    map[string]string
 	ReceivedAt                                                       time.Time
 	Late                                                             bool
-	Call                                                             callback.Call // not known where it was not asked for
+	Call                                                             *callback.Call // never nil
 	Rule, To                                                         string
 
 	link   func() string // nil where there is none
@@ -72,17 +72,21 @@ type view struct {
 }
 
 func (d *Data) view() *view {
-	v := &view{
+	call := d.Call
+	if call == nil {
+		call = &unknown
+	}
+	return &view{
 		AccountSid: d.AccountSid, RecordingSid: d.RecordingSid, RecordingStatus: d.RecordingStatus,
 		CallSid: d.CallSid, RecordingUrl: d.RecordingUrl, RecordingDuration: d.RecordingDuration,
 		RecordingSource: d.RecordingSource, RecordingChannels: d.RecordingChannels,
 		Fields: d.Fields, Query: d.Query, ReceivedAt: d.ReceivedAt, Late: d.Late, Rule: d.Rule, To: d.To, link: d.Link,
+		Call: call,
 	}
-	if d.Call != nil {
-		v.Call = *d.Call
-	}
-	return v
 }
+
+// unknown is a call that was not asked about.
+var unknown callback.Call
 
 // Message is what is sent.
 type Message struct {
