@@ -15,8 +15,7 @@ import (
 )
 
 const (
-	// askTime bounds one question, with leave for what its end takes; see
-	// [store.LookupLease].
+	// askTime bounds one question; see [store.LookupLease].
 	askTime = 10 * time.Second
 	// leastTime is for how long is waited for an answer though the time is nearly over.
 	leastTime = time.Second
@@ -27,6 +26,11 @@ const (
 	// notThere is after how many questions a call that the provider does not know
 	// is none: it may learn of it a little later than its callback is sent.
 	notThere = 3
+	// inTrouble is after how many failures in a row, of whichever calls, the provider
+	// is in trouble: one question at a time is asked then, with a pause after each,
+	// of maxProbe at most.
+	inTrouble = workers
+	maxProbe  = 5 * time.Second
 	// leaveTime bounds how long it takes to give a look-up back.
 	leaveTime = 5 * time.Second
 )
@@ -47,6 +51,7 @@ func (l *Lookups) ask(ctx context.Context, from *source, waits *store.Lookup) {
 	call, err := from.calls.get(asking, waits.CallSid)
 	switch {
 	case err == nil:
+		l.failures.Store(0)
 		if l.resume(ctx, waits, call) {
 			l.metrics.Lookups.WithLabelValues("found").Inc()
 		}
@@ -67,9 +72,16 @@ func (l *Lookups) again(ctx context.Context, waits *store.Lookup, err error) {
 		waits.LastError = "SignalWire knows no such call"
 	}
 	wait := backoff(waits.Attempts)
-	if answered && (e.RetryAfter > 0 || e.Status == http.StatusTooManyRequests) {
+	switch {
+	case unknown:
+		l.failures.Store(0)
+	case answered && (e.RetryAfter > 0 || e.Status == http.StatusTooManyRequests):
 		wait = max(wait, e.RetryAfter)
 		l.pause(wait)
+	default:
+		if n := int(l.failures.Add(1)); n >= inTrouble {
+			l.pause(min(backoff(n-inTrouble+1), maxProbe))
+		}
 	}
 	now := l.store.Now()
 	if unknown && waits.Attempts >= notThere || !now.Before(waits.Deadline) {

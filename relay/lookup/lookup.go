@@ -4,8 +4,8 @@
 // Such a callback is stored and acknowledged as any other. The router finds that it
 // takes the call to decide about it, and leaves it waiting in the store; others
 // pass it by. A few workers claim what waits and is due (lookup.go), ask, and try
-// again where there is no answer (ask.go). Callbacks of one call ask once
-// (calls.go). What was learnt, or that nothing was learnt in time, is written with
+// again where there is no answer (ask.go): a provider in trouble is only probed.
+// Callbacks of one call ask once (calls.go). What was learnt, or that nothing was learnt in time, is written with
 // what the rules make of it in one transaction, and then it is a callback like any
 // other.
 //
@@ -52,6 +52,7 @@ type Lookups struct {
 
 	asking    sync.WaitGroup
 	busy      atomic.Int32 // workers
+	failures  atomic.Int32 // of questions, since the provider answered one
 	quiet     atomic.Int64 // nanoseconds since 1970: nobody is asked before; see [Lookups.pause]
 	recovered time.Time    // when was looked last for what others left
 }
@@ -81,6 +82,7 @@ func (l *Lookups) Follow(client *signalwire.Client) {
 		old.client.Close()
 	}
 	l.quiet.Store(0) // that was another's wish
+	l.failures.Store(0)
 	wake(l.changed)
 }
 
@@ -137,7 +139,7 @@ func (l *Lookups) look(ctx context.Context) time.Duration {
 		return 0
 	}
 	wait := due.Sub(l.store.Now())
-	if free := workers - int(l.busy.Load()); free > 0 && time.Now().UnixNano() >= l.quiet.Load() {
+	if free := l.free(); free > 0 && time.Now().UnixNano() >= l.quiet.Load() {
 		claimed, err := l.store.ClaimLookups(ctx, free)
 		l.failed(ctx, err)
 		for i := range claimed {
@@ -151,6 +153,15 @@ func (l *Lookups) look(ctx context.Context) time.Duration {
 		return beat
 	}
 	return wait
+}
+
+// free returns how many more questions may be asked at once.
+func (l *Lookups) free() int {
+	most := workers
+	if l.failures.Load() >= inTrouble {
+		most = 1
+	}
+	return most - int(l.busy.Load())
 }
 
 // failed notes that the store does not say what waits.

@@ -187,6 +187,32 @@ func TestWhereSignalWireAsksToSlowDownNobodyAsksMeanwhile(t *testing.T) {
 	})
 }
 
+// What waits for one in trouble is asked about by few at once, and goes on in time.
+func TestAProviderInTroubleIsNotPressed(t *testing.T) {
+	promise(t, func(t *testing.T, w *world) {
+		w.plan.LookUp = 4 * time.Second
+		w.interfere(func(context.Context, string) error { return &peers.APIError{Status: 500, Message: "out of order"} })
+		n := w.start()
+		const many = 400
+		var want []string
+		for i := range many {
+			n.post(fmt.Sprint("RE", i), fmt.Sprint("CA", i))
+			want = append(want, carol+fmt.Sprint("RE", i))
+		}
+		w.arrives(want...)
+		if asked := w.asked.Load(); asked < 8 || asked > 40 {
+			t.Errorf("it was asked %d times in 4 s, want hardly more than once by each worker", asked)
+		}
+		w.interfere(nil)
+		patient := *w.plan
+		patient.LookUp = time.Minute
+		n.router.Follow(&patient)
+		w.api.Ring(peers.Call{Sid: "CB1", From: "+15550100004", To: "+15550100001"})
+		n.post("RE-next", "CB1")
+		w.eventually("the next one is told of", func() bool { return slices.Contains(w.mail.all(), alice+"RE-next: +15550100004 called") })
+	})
+}
+
 func TestTheRulesInForceThenDecide(t *testing.T) {
 	promise(t, func(t *testing.T, w *world) {
 		reached, hold := make(chan struct{}), make(chan struct{})

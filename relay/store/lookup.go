@@ -10,9 +10,10 @@ import (
 	"ringpost/relay/callback"
 )
 
-// LookupLease is how long a look-up stays with a process that has claimed it. It
-// is longer than the provider is waited for.
-const LookupLease = 30 * time.Second
+// LookupLease is how long a look-up stays with a process that has claimed it: longer
+// than the provider is waited for. One that takes longer all the same is asked
+// about twice, and told of once.
+const LookupLease = 15 * time.Second
 
 // Lookup is a callback that waits for what the provider says of its call, before it
 // is taken through the rules.
