@@ -1,7 +1,7 @@
 // Package peers plays the two outside parties on loopback sockets, for the demo
 // and the tests: a mail server (mail.go) and SignalWire's REST API
 // (signalwire.go), with receipts of text messages (receipts.go) and recordings to
-// play (recordings.go) and to list (listing.go), and calls (calls.go). Both keep what they accepted
+// play and delete (recordings.go) and to list (listing.go), and calls (calls.go). Both keep what they accepted
 // (journal.go), and fail on demand through a [Hook].
 package peers
 
@@ -27,6 +27,7 @@ const (
 
 	FetchRecording    Step = "fetch"    // the subject is the recording's id
 	DescribeRecording Step = "describe" // likewise
+	DeleteRecording   Step = "delete"   // likewise
 	ListRecordings    Step = "page"     // the subject is the number of the page, from 0 on
 
 	DescribeCall Step = "call" // the subject is the call's id

@@ -21,6 +21,25 @@ func (s *SignalWire) RecordingURL(sid string) string {
 // Record makes the API have a recording of that length: a steady tone.
 func (s *SignalWire) Record(sid string, length time.Duration) { s.recordings.Store(sid, length) }
 
+// deleteRecording deletes a recording that it was told of with Record.
+func (s *SignalWire) deleteRecording(w http.ResponseWriter, r *http.Request) error {
+	sid := r.PathValue("file")
+	if err := s.config.Hook.ask(r.Context(), DeleteRecording, sid); err != nil {
+		return err
+	}
+	if _, ok := s.recordings.LoadAndDelete(sid); !ok {
+		return &APIError{Status: http.StatusNotFound, Code: 20404, Message: "The requested resource was not found"}
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// Recorded reports whether the API has that recording, which was not deleted.
+func (s *SignalWire) Recorded(sid string) bool {
+	_, ok := s.recordings.Load(sid)
+	return ok
+}
+
 // recording answers with the audio of a recording, in the format that its suffix
 // asks for.
 func (s *SignalWire) recording(w http.ResponseWriter, r *http.Request) error {

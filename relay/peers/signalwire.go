@@ -96,6 +96,7 @@ func NewSignalWire(config SignalWireConfig) (*SignalWire, error) {
 		mux.HandleFunc("GET /api/laml/2010-04-01/Accounts/{project}/"+path, s.authorized(s.listRecordings))
 	}
 	mux.HandleFunc("GET /api/laml/2010-04-01/Accounts/{project}/Recordings/{file}", s.recordingFile)
+	mux.HandleFunc("DELETE /api/laml/2010-04-01/Accounts/{project}/Recordings/{file}", s.authorized(s.deleteRecording))
 	mux.HandleFunc("GET /api/laml/2010-04-01/Accounts/{project}/Calls/{file}", s.authorized(s.describeCall))
 	s.server = &http.Server{
 		Handler:           mux,

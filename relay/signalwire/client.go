@@ -1,8 +1,9 @@
 // Package signalwire speaks SignalWire's REST API (the one compatible with
-// Twilio's): it sends text messages and lists those sent (messages.go), lists
-// recordings (recordings.go), and looks up calls (calls.go). Its answers are read loosely, because they differ in
-// detail from what is documented; its errors say whether a request can have had
-// an effect (errors.go) and hold nothing that must not be logged (redact.go).
+// Twilio's): it sends text messages and lists those sent (messages.go), lists and
+// deletes recordings (recordings.go), and looks up calls (calls.go). Its answers
+// are read loosely, because they differ in detail from what is documented; its
+// errors say whether a request can have had an effect (errors.go) and hold nothing
+// that must not be logged (redact.go).
 package signalwire
 
 import (

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -142,6 +143,28 @@ func (c *Client) Recording(ctx context.Context, sid string) (r Recording, at tim
 // ErrNoRecording says that the API answered with success and described no
 // recording.
 var ErrNoRecording = errors.New("the answer describes no recording")
+
+// plainID is what ids are made of in the paths of what is deleted. A callback's
+// may be anything, and .. would be all recordings, or the account.
+var plainID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$`)
+
+// DeleteRecording deletes one of an account's recordings, for ever. That there is
+// none is no error: it may have been deleted before. Else an error is an [Error],
+// a [NoAnswerError], or that such ids are not deleted.
+func (c *Client) DeleteRecording(ctx context.Context, account, sid string) error {
+	if !plainID.MatchString(account) || !plainID.MatchString(sid) {
+		return errors.New("delete a recording: its id, or its account's, is not like an id")
+	}
+	path := strings.TrimPrefix(c.RecordingURL(account, sid), c.base.String())
+	_, _, err := c.do(ctx, http.MethodDelete, path, nil, sid)
+	if e, ok := errors.AsType[*Error](err); ok && (e.Status == http.StatusNotFound || e.Status == http.StatusGone) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("delete a recording: %w", err)
+	}
+	return nil
+}
 
 // RecordingURL is where the audio of one of an account's recordings is.
 func (c *Client) RecordingURL(account, sid string) string {

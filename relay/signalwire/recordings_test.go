@@ -267,3 +267,23 @@ func FuzzRecordings(f *testing.F) {
 		}
 	})
 }
+
+func TestDeleteRecordingDeletesOneAndNoMore(t *testing.T) {
+	for status, ok := range map[int]bool{204: true, 200: true, 404: true, 410: true, 401: false, 403: false, 429: false, 500: false} {
+		transport := &canned{status: status, answers: []string{""}}
+		err := newClient(t, "https://x", transport).DeleteRecording(t.Context(), "account-1", "RE1")
+		if (err == nil) != ok || err != nil && strings.Contains(err.Error(), "RE1") {
+			t.Errorf("status %d: DeleteRecording = %v, want fine: %v", status, err, ok)
+		}
+		if want := []string{"/api/laml/2010-04-01/Accounts/account-1/Recordings/RE1"}; !slices.Equal(transport.targets, want) {
+			t.Errorf("asked for %q, want %q", transport.targets, want)
+		}
+	}
+	for _, id := range []string{"", ".", "..", "../..", "a/b", "a?b", "a.json", "-", strings.Repeat("a", 200), "a\n"} {
+		transport := &canned{status: 204, answers: []string{""}}
+		c := newClient(t, "https://x", transport)
+		if c.DeleteRecording(t.Context(), "account-1", id) == nil || c.DeleteRecording(t.Context(), id, "RE1") == nil || len(transport.targets) > 0 {
+			t.Errorf("DeleteRecording of %q asked for %q, want an error and no request", id, transport.targets)
+		}
+	}
+}
