@@ -1,5 +1,6 @@
 // Package channel brings one message to one recipient: by email (email.go), by
-// SMS (sms.go), or into the log (log.go). What a failure means for the delivery,
+// SMS (sms.go), or into the log (log.go); package archive has one more, which keeps
+// the recording. What a failure means for the delivery,
 // the channel knows best, and its error says it: see [Permanent], [Down],
 // [RetryAfter], [Unsure] and [Unknown]. A plain error means "try again".
 //
@@ -21,7 +22,7 @@ type Message struct {
 	// every attempt, so that mail programs drop a repeat.
 	ID string
 
-	To      string // an email address or an E.164 number
+	To      string // an email address, an E.164 number, or a path in an archive
 	Subject string // email only
 	Text    string
 	HTML    string // email only; empty for a plain message
@@ -34,8 +35,12 @@ type Message struct {
 	// Attachment is a file that goes with an email; nil for none.
 	Attachment *Attachment
 
-	// Delivery is what receipts of the provider's are to name; 0 asks for none.
+	// Delivery is what receipts of the provider's are to name; 0 asks for none, as
+	// test messages do.
 	Delivery int64
+
+	RecordingURL string        // where the provider has the recording; empty where it has not said
+	Age          time.Duration // since the delivery was made
 }
 
 // Channel delivers messages. Its methods may be called at once.

@@ -277,6 +277,30 @@ func brokenOff(ctx context.Context, err error) error {
 		cause: errors.New(signalwire.Redact(err.Error()))}
 }
 
+// Keep takes audio that comes from elsewhere than the provider to disk, as
+// [Fetcher.Spool] does.
+func Keep(audio io.Reader, contentType string, limit int64) (*Spooled, error) {
+	file, discard, err := newFile()
+	if err != nil {
+		return nil, err
+	}
+	s := &Spooled{ContentType: contentType, file: file, close: sync.OnceFunc(discard)}
+	if limit > 0 {
+		audio = io.LimitReader(audio, limit+1)
+	}
+	sum := sha256.New()
+	s.Size, err = io.Copy(io.MultiWriter(file, sum), audio)
+	if err == nil && limit > 0 && s.Size > limit {
+		err = &TooLargeError{Max: limit}
+	}
+	if err != nil {
+		s.Close()
+		return nil, fmt.Errorf("keep the recording on disk: %w", err)
+	}
+	sum.Sum(s.SHA256[:0])
+	return s, nil
+}
+
 // newFile makes a temporary file without a name, and returns what closes it.
 func newFile() (file *os.File, discard func(), err error) {
 	if file, err = os.CreateTemp("", "ringpost-*"); err != nil {

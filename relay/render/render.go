@@ -5,8 +5,9 @@
 // the subject, NAME.email.html, and NAME.sms.txt. Built-in ones are overridden
 // and extended by the files of a directory. load.go reads and checks them,
 // funcs.go holds the functions they may call, asks.go finds those that ask for
-// something, such as a link (link.go) or the call (call.go), and sms.go counts the segments of an SMS; error.go says faults in the
-// words of those who write templates.
+// something, such as a link (link.go) or the call (call.go), and sms.go counts the
+// segments of an SMS; archive.go says where a recording is kept, and what is known
+// of it; error.go says faults in the words of those who write templates.
 package render
 
 import (
