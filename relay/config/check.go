@@ -39,7 +39,7 @@ func (l *loader) check(c *Config) {
 
 // compile compiles the rules and reports what is wrong with them.
 func (l *loader) compile(c *Config) {
-	book := rules.Book{Contacts: c.Contacts, Groups: c.Groups, Channels: make(map[string]string)}
+	book := rules.Book{Contacts: c.Contacts, Groups: c.Groups, Channels: make(map[string]string), Paths: archivePaths(c)}
 	for name, channel := range c.Channels {
 		book.Channels[name] = cmp.Or(channel.Kind, name)
 	}
@@ -178,6 +178,10 @@ func (l *loader) checkExpected(at place, message string, c *Config) {
 	case kind == "":
 		if !l.unread["channel"] {
 			l.fault(at, "no channel %q (have %s)", clip(name), strings.Join(slices.Sorted(maps.Keys(c.Channels)), ", "))
+		}
+	case kind == render.Archive:
+		if clean, err := render.CleanPath(to); err != nil || clean != to {
+			l.fault(at, "no recording is kept there: want a path such as 2025/03/14/rec-1.mp3")
 		}
 	case kind == render.Email && !rules.IsEmail(to), kind == render.SMS && !rules.IsPhone(to):
 		l.fault(at, "no message can go there: want an address of %s", kind)

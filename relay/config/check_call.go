@@ -14,6 +14,11 @@ func (l *loader) checkCalls(c *Config) {
 	if c.SignalWire.Callable() || l.callableIsUnread() {
 		return
 	}
+	for name, ch := range c.Channels {
+		if text, err := render.ParsePath(ch.Path); ch.Kind == render.Archive && err == nil && text.HasCall() {
+			l.refuseCall(place{}.key("channel").named(name).key("path"))
+		}
+	}
 	for i := range c.RuleList {
 		r := &c.RuleList[i]
 		if r.Enabled != nil && !*r.Enabled {

@@ -17,7 +17,7 @@ import (
 )
 
 // kinds are those of channels.
-var kinds = []string{render.Email, render.SMS, render.Log}
+var kinds = []string{render.Email, render.SMS, render.Archive, render.Log}
 
 // shortCode is a number that SMS may come from beside those of E.164.
 var shortCode = regexp.MustCompile(`^[0-9]{5,6}$`)
@@ -46,14 +46,19 @@ func (l *loader) checkChannel(at place, name string, ch *Channel) {
 		return
 	}
 	if connections := at.key("connections"); !l.has(connections) {
-		ch.Connections = 4
+		if ch.Connections = 4; ch.Kind == render.Archive {
+			ch.Connections = 2
+		}
 	} else if ch.Connections < 1 || ch.Connections > 64 {
 		l.fault(connections, "want 1 to 64")
 	}
-	if ch.Kind == render.Email {
+	switch ch.Kind {
+	case render.Email:
 		l.checkEmail(at, ch)
-	} else {
+	case render.SMS:
 		l.checkSMS(at, ch)
+	case render.Archive:
+		l.checkArchive(at, ch)
 	}
 }
 
@@ -66,10 +71,19 @@ func (l *loader) foreignKeys(at place, kind string) {
 		}
 		for _, key := range []string{f.Tag.Get("toml"), f.Tag.Get("toml") + "_file"} {
 			if own := at.key(key); l.has(own) {
-				l.fault(own, "a channel of kind %s has no such key, only %s", kind, strings.ReplaceAll(only, " ", " and "))
+				l.fault(own, "a channel of kind %s has no such key, only %s", kind, and(strings.Fields(only)))
 			}
 		}
 	}
+}
+
+// and joins names for people.
+func and(names []string) string {
+	last := len(names) - 1
+	if last == 0 {
+		return names[0]
+	}
+	return strings.Join(names[:last], ", ") + " and " + names[last]
 }
 
 func (l *loader) checkEmail(at place, ch *Channel) {

@@ -146,18 +146,23 @@ func (l *loader) checkSignalWire(at place, c *Config) {
 	}
 	l.checkSigning(at, c)
 	for _, ch := range c.Channels {
-		if ch.Kind == render.SMS {
-			l.required(at.key("space"), s.Space)
-			l.required(at.key("project"), s.Project)
-			l.required(at.key("token"), string(s.Token))
+		switch {
+		case ch.Kind == render.SMS:
+			l.needed(at, s, "an SMS channel needs it")
+			return
+		case ch.DeleteAtSource:
+			l.needed(at, s, "recordings are deleted there with it (delete_at_source)")
 			return
 		}
 	}
 }
 
-func (l *loader) required(at place, value string) {
-	if value == "" {
-		l.fault(at, "missing: an SMS channel needs it")
+// needed reports what the REST API wants and is not given.
+func (l *loader) needed(at place, s *SignalWire, why string) {
+	for _, own := range []struct{ key, value string }{{"space", s.Space}, {"project", s.Project}, {"token", string(s.Token)}} {
+		if own.value == "" {
+			l.fault(at.key(own.key), "missing: %s", why)
+		}
 	}
 }
 

@@ -136,10 +136,10 @@ type Watch struct {
 // Channel is a way to reach people. The for tag says which kinds have the key;
 // it is any where there is none.
 type Channel struct {
-	Kind        string `toml:"kind"`                        // email, sms or log
-	Rate        Rate   `toml:"rate"`                        // messages a second; 0 does not limit them
-	Connections int    `toml:"connections" for:"email sms"` // messages sent at once
-	From        string `toml:"from" for:"email sms"`        // an RFC 5322 mailbox; an E.164 number or short code
+	Kind        string `toml:"kind"`                                // email, sms, archive or log
+	Rate        Rate   `toml:"rate"`                                // messages a second; 0 does not limit them
+	Connections int    `toml:"connections" for:"email sms archive"` // messages sent at once
+	From        string `toml:"from" for:"email sms"`                // an RFC 5322 mailbox; an E.164 number or short code
 
 	Host     string `toml:"host" for:"email"`
 	Port     int    `toml:"port" for:"email"`
@@ -149,6 +149,14 @@ type Channel struct {
 	DKIM     *DKIM  `toml:"dkim" for:"email"` // nil: messages are not signed
 
 	MessagingService string `toml:"messaging_service" for:"sms"` // in place of From
+
+	URL            string `toml:"url" for:"archive"`              // of the bucket: see archive.ParseURL
+	AccessKey      string `toml:"access_key" for:"archive"`       // of S3
+	SecretKey      Secret `toml:"secret_key" for:"archive"`       // of S3
+	Account        string `toml:"account" for:"archive"`          // of Azure
+	Key            Secret `toml:"key" for:"archive"`              // of Azure, in base64
+	Path           string `toml:"path" for:"archive"`             // a template: see render.ParsePath
+	DeleteAtSource bool   `toml:"delete_at_source" for:"archive"` // once the recording is kept
 }
 
 // DKIM signs the messages of an email channel (RFC 6376).

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"ringpost/relay/callback"
+	"ringpost/relay/render"
 	"ringpost/relay/store"
 )
 
@@ -22,11 +23,18 @@ type Outcome struct {
 	Shadow  bool   `json:"shadow"`
 }
 
+// copies stands for the recipient of what is archived. Its path, which differs for
+// each recording, is like a subject: other plans may have another one.
+const copies = "copies"
+
 // Outcomes returns what cb sets off.
 func (p *Plan) Outcomes(cb *callback.Callback) []Outcome {
 	deliveries, _ := p.deliveries(cb, p.sampleLink) // tokens differ each time, and say nothing
 	outcomes := make([]Outcome, len(deliveries))
 	for i, d := range deliveries {
+		if d.Kind == render.Archive {
+			d.Subject, d.To = d.To, copies
+		}
 		outcomes[i] = Outcome{Rule: d.Rule, Channel: d.Channel, To: d.To, Subject: d.Subject, Digest: digest(d),
 			Problem: d.LastError, Shadow: d.State == store.Shadow}
 	}

@@ -5,7 +5,9 @@ import (
 	"testing"
 
 	"ringpost/relay/callback"
+	"ringpost/relay/render"
 	"ringpost/relay/route"
+	"ringpost/relay/rules"
 )
 
 func TestAComparisonListsWhatIsDoneOtherwiseForEachRecipient(t *testing.T) {
@@ -59,5 +61,41 @@ func TestOutcomesTellWhetherTheWordsAreTheSame(t *testing.T) {
 	}
 	if got := newPlan(t, true, "alice@example.com", "works").Outcomes(cb("rec-1")); len(got) != 1 || !got[0].Shadow {
 		t.Errorf("Outcomes of a shadow rule = %+v, want a shadow", got)
+	}
+}
+
+func TestACopyInAnArchiveIsComparedWhateverItsPath(t *testing.T) {
+	keeping := func(path string) *route.Plan {
+		set, problems := rules.Compile([]rules.Rule{{Name: "keep", Conditions: rules.Conditions{Status: rules.Patterns{"completed"}},
+			Send: []rules.Send{{Via: "archive"}}}},
+			rules.Book{Channels: map[string]string{"archive": render.Archive}, Paths: map[string]string{"archive": path}})
+		if len(problems) > 0 {
+			t.Fatal(problems)
+		}
+		return &route.Plan{Rules: set}
+	}
+	before, same, other := keeping("{{.RecordingSid}}.mp3"), keeping("{{.RecordingSid}}.mp3"), keeping("calls/{{.RecordingSid}}.mp3")
+	compare := func(before, after *route.Plan) []route.Change {
+		var c route.Comparison
+		for _, recording := range []string{"rec-1", "rec-2"} {
+			cb := &callback.Callback{RecordingSid: recording, RecordingStatus: "completed"}
+			var was []route.Outcome
+			if before != nil {
+				was = before.Outcomes(cb)
+			}
+			c.Add(recording, was, after.Outcomes(cb))
+		}
+		return c.Changes()
+	}
+	if got := compare(before, same); len(got) != 0 {
+		t.Errorf("the same path: Changes = %+v, want none", got)
+	}
+	one := route.Change{Change: route.Changed, Channel: "archive", To: "copies", Rule: "keep", Messages: 2, Recording: "rec-1"}
+	if got := compare(before, other); !slices.Equal(got, []route.Change{one}) {
+		t.Errorf("another path: Changes = %+v, want %+v", got, one)
+	}
+	one.Change = route.Added
+	if got := compare(nil, other); !slices.Equal(got, []route.Change{one}) {
+		t.Errorf("a new archive: Changes = %+v, want %+v", got, one)
 	}
 }

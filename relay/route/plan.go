@@ -133,8 +133,7 @@ func (p *Plan) delivery(cb *callback.Callback, a rules.Delivery, link linker) *s
 	}
 	d.LastError = a.Problem
 	if d.LastError == "" {
-		m, err := p.Templates.Render(a.Kind, a.Template, &render.Data{Callback: cb, Rule: a.Rule, To: a.To,
-			Link: func() string { return link(d) }})
+		m, err := p.words(cb, a, func() string { return link(d) })
 		if err != nil {
 			d.LastError, d.Link = err.Error(), nil
 		}
@@ -147,4 +146,14 @@ func (p *Plan) delivery(cb *callback.Callback, a rules.Delivery, link linker) *s
 		d.State = store.Dead
 	}
 	return d
+}
+
+// words returns what a delivery says. That of an archive says what is known of the
+// recording that is kept.
+func (p *Plan) words(cb *callback.Callback, a rules.Delivery, link func() string) (m render.Message, err error) {
+	if a.Kind == render.Archive {
+		m.Text, err = render.MetadataOf(cb)
+		return m, err
+	}
+	return p.Templates.Render(a.Kind, a.Template, &render.Data{Callback: cb, Rule: a.Rule, To: a.To, Link: link})
 }

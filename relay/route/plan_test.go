@@ -111,3 +111,24 @@ func only(t *testing.T, p *route.Plan) *store.Delivery {
 	}
 	return deliveries[0]
 }
+
+func TestAnArchivesDeliverySaysWhatIsKnownOfTheRecording(t *testing.T) {
+	set, problems := rules.Compile([]rules.Rule{{Name: "keep", Conditions: rules.Conditions{Status: rules.Patterns{"completed"}},
+		Send: []rules.Send{{Via: "archive"}}}}, rules.Book{Channels: map[string]string{"archive": render.Archive}})
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	p := &route.Plan{Rules: set}
+	got := only(t, p)
+	if got.State != store.Queued || got.Kind != render.Archive || got.Subject != "" || got.HTML != "" || got.Link != nil ||
+		!strings.Contains(got.Text, `"recording": "rec-1"`) || !strings.HasSuffix(got.To, "/rec-1.mp3") {
+		t.Errorf("Deliveries = %+v, want the recording's path and what is known of it", got)
+	}
+	d, err := p.Definition()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := route.Recall(d, &callback.Callback{RecordingSid: "rec-1", RecordingStatus: "completed"}); err != nil || !again[0].Matched {
+		t.Errorf("Recall = %+v, %v; want the rule of then", again, err)
+	}
+}

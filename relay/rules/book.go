@@ -14,8 +14,9 @@ import (
 // the case of their names.
 type Book struct {
 	Contacts map[string]Contact  `json:"contacts"`
-	Groups   map[string][]string `json:"groups"`   // of contacts and addresses
-	Channels map[string]string   `json:"channels"` // name to kind
+	Groups   map[string][]string `json:"groups"`          // of contacts and addresses
+	Channels map[string]string   `json:"channels"`        // name to kind
+	Paths    map[string]string   `json:"paths,omitempty"` // of archives, by channel; without one it is the default
 }
 
 // Contact is a person. Either address may be empty.
@@ -106,6 +107,8 @@ func (c Contact) address(kind string) string {
 		return c.Email
 	case render.SMS:
 		return c.Phone
+	case render.Archive:
+		return ""
 	}
 	if c.Email != "" {
 		return c.Email

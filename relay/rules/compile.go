@@ -12,6 +12,7 @@ import (
 	"github.com/agnivade/levenshtein"
 
 	"ringpost/relay/callback"
+	"ringpost/relay/render"
 )
 
 // Problem is a fault of the rules or of the book. Path is where, in terms of
@@ -87,7 +88,11 @@ func (c *compiler) compileRule(d *Rule) {
 		c.fail("send", `missing: want send = [{ via = "…", to = ["…"], template = "…" }]`)
 	}
 	for i := range d.Send {
-		r.sends = append(r.sends, c.compileSend(fmt.Sprintf("send[%d]", i), &d.Send[i]))
+		path := fmt.Sprintf("send[%d]", i)
+		r.sends = append(r.sends, c.compileSend(path, &d.Send[i]))
+		if r.sends[i].kind == render.Archive {
+			c.checkArchive(path+".via", &r)
+		}
 	}
 	c.set.rules = append(c.set.rules, r)
 }
@@ -200,6 +205,9 @@ func (c *compiler) compileBound(key, value string) (time.Duration, bool) {
 }
 
 func (c *compiler) compileSend(path string, d *Send) send {
+	if c.Channels[d.Via] == render.Archive {
+		return c.compileArchive(path, d)
+	}
 	s := send{channel: d.Via, kind: c.Channels[d.Via], template: d.Template}
 	s.attach = c.compileAttach(path, d, s.kind)
 	switch {

@@ -50,8 +50,8 @@ func (c *Conditions) empty() bool {
 // Send is one entry of a rule's send.
 type Send struct {
 	Via      string   `toml:"via" json:"via"`
-	To       Patterns `toml:"to" json:"to"` // groups, contacts, addresses, or templates that yield one
-	Template string   `toml:"template" json:"template"`
+	To       Patterns `toml:"to" json:"to"`                 // groups, contacts, addresses, or templates that yield one
+	Template string   `toml:"template" json:"template"`     // neither it nor To is there for an archive
 	Quiet    string   `toml:"quiet" json:"quiet,omitempty"` // such as 21:00-08:00 Europe/Berlin
 
 	Attach    string `toml:"attach" json:"attach,omitempty"`         // a format: the recording goes with the email

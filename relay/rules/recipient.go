@@ -32,12 +32,17 @@ func (r *recipient) resolve(b *book, kind string, data render.Data) []found {
 	d := data // escapes, which costs nothing above
 	name, err := r.template.Execute(&d)
 	switch {
+	case err != nil && kind == render.Archive:
+		return []found{{problem: "the path is not known: " + err.Error()}}
 	case err != nil:
 		return []found{{problem: "the recipient is not known: " + err.Error()}}
 	case name == "" && r.call && !isKnown(data.Call):
 		return []found{{problem: "the recipient is not known: " + whyUnknown(data.Callback)}}
 	case name == "":
 		return []found{{problem: "the recipient is empty: the rule's template yields nothing for this callback"}}
+	}
+	if kind == render.Archive {
+		return archived(name)
 	}
 	return b.lookUp(name, kind)
 }
@@ -49,6 +54,8 @@ func needs(kind string) string {
 		return "email address"
 	case render.SMS:
 		return "phone number such as +15550100001"
+	case render.Archive:
+		return "path such as test/ringpost.txt"
 	}
 	return "address"
 }
@@ -59,6 +66,8 @@ func isAddress(s, kind string) bool {
 		return IsEmail(s)
 	case render.SMS:
 		return IsPhone(s)
+	case render.Archive:
+		return isPath(s)
 	}
 	return IsEmail(s) || IsPhone(s)
 }

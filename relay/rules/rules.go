@@ -8,8 +8,9 @@
 // their order, and their recipients (recipient.go), who are looked up in the
 // book of contacts and groups (book.go), become deliveries. Each carries the quiet
 // hours of its send and of its recipient (quiet.go), and a recording may go with it
-// (attach.go). Explain (trace.go) takes the same walk and notes the reasons, in
-// words (words.go) that ask for no knowledge of the file.
+// (attach.go); an archive has paths in place of recipients (archive.go). Explain
+// (trace.go) takes the same walk and notes the reasons, in words (words.go) that
+// ask for no knowledge of the file.
 //
 // It promises that nobody is forgotten in silence: each recipient of a rule that
 // matches is in a delivery, if only in one that says why nobody can be told.
@@ -42,9 +43,9 @@ type Set struct {
 type Delivery struct {
 	Rule     string
 	Channel  string
-	Kind     string // the channel's
-	To       string // an email address or a phone number
-	Template string
+	Kind     string      // the channel's
+	To       string      // an email address, a phone number, or a path in an archive
+	Template string      // of the words; of an archive, that of its paths
 	Quiet    quiet.Hours // in which it is not sent
 	Shadow   bool        // it is only noted, not sent
 	Problem  string      // why nobody can be told; empty where somebody can

@@ -99,6 +99,9 @@ func given(words string) string {
 
 // words says what is sent, how, and to whom.
 func (s *Send) words(b *Book) string {
+	if b.Channels[s.Via] == render.Archive {
+		return s.archiveWords()
+	}
 	names := make([]string, len(s.To))
 	for i, to := range s.To {
 		names[i] = recipientWords(to, b)
@@ -151,6 +154,8 @@ func kindWords(kind string) string {
 		return "an SMS"
 	case render.Log:
 		return "an entry of the log"
+	case render.Archive:
+		return "a copy"
 	}
 	return "a message"
 }
