@@ -1,16 +1,19 @@
 package relay
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/mail"
 	"net/url"
 	"strings"
 
+	"ringpost/relay/archive"
 	"ringpost/relay/callback"
 	"ringpost/relay/channel"
 	"ringpost/relay/config"
 	"ringpost/relay/deliver"
+	"ringpost/relay/recording"
 	"ringpost/relay/render"
 	"ringpost/relay/signalwire"
 )
@@ -20,10 +23,11 @@ import (
 const queuePerWorker = 16
 
 // openChannels makes the channels of cfg. None of them connects yet.
-func openChannels(cfg *config.Config, log *slog.Logger) (map[string]deliver.Channel, error) {
+// audio returns what fetches recordings at the time.
+func openChannels(cfg *config.Config, audio func() *recording.Fetcher, log *slog.Logger) (map[string]deliver.Channel, error) {
 	channels := make(map[string]deliver.Channel)
 	for name, c := range cfg.Channels {
-		ch, err := openChannel(cfg, c, log)
+		ch, err := openChannel(cfg, c, audio, log)
 		if err != nil {
 			return nil, fmt.Errorf("channel %q: %w", name, err)
 		}
@@ -32,7 +36,7 @@ func openChannels(cfg *config.Config, log *slog.Logger) (map[string]deliver.Chan
 	return channels, nil
 }
 
-func openChannel(cfg *config.Config, c config.Channel, log *slog.Logger) (ch deliver.Channel, err error) {
+func openChannel(cfg *config.Config, c config.Channel, audio func() *recording.Fetcher, log *slog.Logger) (ch deliver.Channel, err error) {
 	ch = deliver.Channel{Workers: max(c.Connections, 1), Every: c.Rate.Every()}
 	ch.Prefetch = ch.Workers * queuePerWorker
 	if c.Rate > 0 {
@@ -47,6 +51,9 @@ func openChannel(cfg *config.Config, c config.Channel, log *slog.Logger) (ch del
 		ch.Prefetch = ch.Workers
 		ch.LookAfter = channel.LookAfter
 		ch.Channel, err = openSMS(cfg, c)
+	case render.Archive:
+		ch.Prefetch = ch.Workers // each takes as long as it is large: others may take them meanwhile
+		ch.Channel, err = openArchive(cfg, c, audio)
 	default:
 		ch.Channel = channel.NewLog(log)
 	}
@@ -80,6 +87,27 @@ func openSMS(cfg *config.Config, c config.Channel) (channel.Channel, error) {
 		sms.Receipts = func(delivery int64) string { return callback.ReceiptURL(public, delivery) }
 	}
 	return channel.NewSMS(sms), nil
+}
+
+func openArchive(cfg *config.Config, c config.Channel, audio func() *recording.Fetcher) (channel.Channel, error) {
+	config := archive.Config{
+		URL:       c.URL,
+		AccessKey: c.AccessKey,
+		SecretKey: string(c.SecretKey),
+		Account:   c.Account,
+		Key:       string(c.Key),
+		Fetch: func(ctx context.Context, recordingURL, format string, limit int64) (*recording.Spooled, error) {
+			return audio().Spool(ctx, recordingURL, format, limit)
+		},
+	}
+	if c.DeleteAtSource {
+		client, err := openClient(cfg)
+		if err != nil {
+			return nil, err
+		}
+		config.Delete = client.DeleteRecording
+	}
+	return archive.New(config)
 }
 
 // openClient makes a client of the REST API.

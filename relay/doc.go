@@ -29,7 +29,7 @@
 // waits in the store and is claimed later (store/lease.go). A worker makes the
 // attempt (deliver/attempt.go) through the channel: a mail server
 // (channel/email.go), SignalWire's REST API (channel/sms.go, package
-// signalwire), or the log. What came of it is recorded (store/finish.go):
+// signalwire), an archive, or the log. What came of it is recorded (store/finish.go):
 // delivered, to be tried again (deliver/backoff.go), dead, or not known. A
 // channel in trouble is left alone and probed (deliver/circuit.go). In the quiet
 // hours of its send or of its recipient (package quiet) a delivery waits
@@ -44,6 +44,10 @@
 // is fetched to disk before the attempt (deliver/attach.go, recording/spool.go) and
 // read from there while the email is handed over (channel/attachment.go); where it
 // is too large, or does not come in time, the email has a link in its place.
+//
+// Where a rule asks for it, the recording itself is kept (package archive): a
+// delivery whose recipient is a path in a bucket, and whose words are what is known
+// of the recording. From then on it is played from there (audio.go).
 //
 // A text message asks for receipts (channels.go). They come to the listener of
 // callbacks, whenever they like, and are verified like those (intake/receipt.go,

@@ -8,6 +8,7 @@ import (
 	"ringpost/relay/api"
 	"ringpost/relay/config"
 	"ringpost/relay/deliver"
+	"ringpost/relay/render"
 	"ringpost/relay/store"
 )
 
@@ -57,6 +58,9 @@ func (s *Service) Forward(ctx context.Context, id int64, to, by string) (int64, 
 	d, _, err := s.store.Delivery(ctx, id)
 	if err != nil {
 		return 0, err
+	}
+	if d.Kind == render.Archive {
+		return 0, &api.RequestError{Text: "it is a copy of the recording in an archive, and no message: it cannot be sent to anybody"}
 	}
 	cfg := s.configuration()
 	address, err := addressee(cfg, d.Channel, to)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"ringpost/relay/admin"
+	"ringpost/relay/archive"
 	"ringpost/relay/callback"
 	"ringpost/relay/catchup"
 	"ringpost/relay/config"
@@ -65,6 +66,7 @@ type Service struct {
 	watch     *catchup.Watch
 	lookups   *lookup.Lookups
 	audio     atomic.Pointer[recording.Fetcher]
+	archives  atomic.Pointer[map[string]*archive.Archive]
 	page      *page.Page
 	player    *player.Player
 	callbacks server
@@ -261,16 +263,6 @@ func (s *Service) Ready(ctx context.Context) error {
 		return errors.New("draining: the service is about to stop")
 	}
 	return s.store.Healthy(ctx)
-}
-
-// ServeAudio answers r with the audio of the recording at url, from the provider.
-func (s *Service) ServeAudio(w http.ResponseWriter, r *http.Request, url string) {
-	s.audio.Load().ServeAudio(w, r, url)
-}
-
-// serveGuest is [Service.ServeAudio] for whoever has a link.
-func (s *Service) serveGuest(w http.ResponseWriter, r *http.Request, url string) {
-	s.audio.Load().ServeGuest(w, r, url)
 }
 
 // answerRings looks for what other nodes leave to this one, until ctx ends.

@@ -92,7 +92,7 @@ func (s *Service) use(ctx context.Context, cfg *config.Config) error {
 		}
 		s.certificate.Store(&certificate)
 	}
-	channels, err := openChannels(cfg, s.log)
+	channels, err := openChannels(cfg, s.audio.Load, s.log)
 	if err != nil {
 		return err
 	}
@@ -126,9 +126,10 @@ func (s *Service) use(ctx context.Context, cfg *config.Config) error {
 		MaxRetry:    cfg.Delivery.MaxRetry,
 		GiveUpAfter: cfg.Delivery.GiveUpAfter,
 	}
-	old := s.audio.Swap(audio) // which the channels need
+	old, archives := s.audio.Swap(audio), s.archives.Swap(archivesOf(channels)) // which the channels need
 	if err := s.deliverer.Configure(ctx, policy, channels); err != nil {
 		s.audio.Store(old)
+		s.archives.Store(archives)
 		return err
 	}
 	s.router.Follow(plan)

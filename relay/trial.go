@@ -29,7 +29,7 @@ func SendTest(ctx context.Context, cfg *config.Config, name, to string, log *slo
 	if err != nil {
 		return "", err
 	}
-	ch, err := openChannel(cfg, cfg.Channels[name], log)
+	ch, err := openChannel(cfg, cfg.Channels[name], nil, log) // test messages have no recording
 	if err != nil {
 		return "", fmt.Errorf("channel %q: %w", name, err)
 	}
@@ -89,12 +89,18 @@ func sendTest(ctx context.Context, ch deliver.Channel, name, kind, to string) (p
 func cure(err error, name, kind string) string {
 	switch channel.ClassOf(err) {
 	case channel.Refused:
+		if kind == render.Archive {
+			return "nothing is overwritten: name a path where nothing is"
+		}
 		return "the provider refuses this recipient, or this message to it; others may get theirs"
 	case channel.OutcomeUnsure, channel.OutcomeUnknown:
 		return "it may have been sent all the same: ask the recipient before you try again"
 	case channel.ChannelDown:
-		if kind == render.SMS {
+		switch kind {
+		case render.SMS:
 			return "check space, project, token and api_url of [signalwire], and that the account has a balance"
+		case render.Archive:
+			return fmt.Sprintf("check url and the credentials of [channel.%s], that the bucket or folder is there, and that they may list, read and write it", name)
 		}
 		return fmt.Sprintf("check host, port, tls, username and password of [channel.%s], and that the server can be reached from here", name)
 	}

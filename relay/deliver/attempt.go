@@ -129,6 +129,9 @@ func (l *lane) message(d *store.Delivery) *channel.Message {
 		HTML:    d.HTML,
 
 		Delivery: d.ID,
+
+		RecordingURL: d.RecordingURL,
+		Age:          l.now().Sub(d.CreatedAt),
 	}
 	if d.Unsure {
 		m.UnsureFor = max(l.now().Sub(d.CreatedAt), 1)

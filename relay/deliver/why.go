@@ -101,6 +101,9 @@ func whyDelivered(d *store.Delivery, now time.Time) string {
 		by = "the log"
 	}
 	text := fmt.Sprintf("accepted by %s at %s", by, clock(d.FinishedAt, now))
+	if d.Kind == render.Archive {
+		text = fmt.Sprintf("archived at %s, and verified there", clock(d.FinishedAt, now))
+	}
 	if d.Attempts > 1 {
 		text += fmt.Sprintf(", at attempt %d", d.Attempts)
 	}
@@ -125,6 +128,9 @@ func whyDead(d *store.Delivery) string {
 	said := short(d.LastError)
 	if (&callback.Receipt{Status: d.Receipt}).Lost() {
 		return said // by the carrier, after it was accepted
+	}
+	if d.Kind == render.Archive {
+		return "not archived: " + said
 	}
 	if d.To == "" {
 		return "nobody was told: " + said

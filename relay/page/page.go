@@ -57,8 +57,9 @@ type Service interface {
 
 	// Diagnose says what verifies the signature of a request, or what would.
 	Diagnose(*callback.Request) callback.Diagnosis
-	// ServeAudio answers with the audio at recordingURL, or says why it cannot.
-	ServeAudio(w http.ResponseWriter, r *http.Request, recordingURL string)
+	// ServeAudio answers with the audio of the recording that a callback tells of,
+	// or says why it cannot.
+	ServeAudio(w http.ResponseWriter, r *http.Request, of *callback.Callback)
 }
 
 // Page is the handler of the page.

@@ -104,8 +104,8 @@ func (s *service) Diagnose(*callback.Request) callback.Diagnosis {
 	return callback.Diagnosis{Findings: []string{"the API token is in place of the signing key"}}
 }
 
-func (s *service) ServeAudio(w http.ResponseWriter, _ *http.Request, recordingURL string) {
-	_, _ = io.WriteString(w, "audio of "+recordingURL)
+func (s *service) ServeAudio(w http.ResponseWriter, _ *http.Request, of *callback.Callback) {
+	_, _ = io.WriteString(w, "audio of "+of.RecordingUrl)
 }
 
 var book = rules.Book{

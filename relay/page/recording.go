@@ -10,6 +10,7 @@ import (
 
 	"github.com/julienschmidt/httprouter"
 
+	"ringpost/relay/callback"
 	"ringpost/relay/deliver"
 	"ringpost/relay/render"
 	"ringpost/relay/rules"
@@ -79,7 +80,7 @@ func (d *delivery) CanCancel() bool {
 	return d.State == store.Queued || d.State == store.Retrying || d.State == store.Unknown
 }
 
-func (d *delivery) CanForward() bool { return d.Text != "" }
+func (d *delivery) CanForward() bool { return d.Text != "" && d.Kind != render.Archive }
 
 func (p *Page) recording(w http.ResponseWriter, r *http.Request, params httprouter.Params) error {
 	callbacks, err := p.callbacks(r.Context(), params)
@@ -87,7 +88,7 @@ func (p *Page) recording(w http.ResponseWriter, r *http.Request, params httprout
 		return err
 	}
 	page := recording{Asked: callbacks[0]}
-	page.Link, page.Host = webLink(audioURL(callbacks))
+	page.Link, page.Host = webLink(audible(callbacks).RecordingUrl)
 	page.Query, page.Fields = pairs(page.Asked.Query), pairs(page.Asked.Fields)
 	channels := make(map[string]*deliver.Status)
 	for _, s := range p.service.Status() {
@@ -186,19 +187,19 @@ func (p *Page) playAudio(w http.ResponseWriter, r *http.Request, params httprout
 	if err != nil {
 		return err
 	}
-	p.service.ServeAudio(w, r, audioURL(callbacks))
+	p.service.ServeAudio(w, r, audible(callbacks))
 	return nil
 }
 
-// audioURL is where the recording is: as the first of its callbacks says that
-// says so. The one that tells that it began does not.
-func audioURL(callbacks []store.Recording) string {
+// audible is the first of a recording's callbacks that says where it is, or the
+// first one. The one that tells that it began does not.
+func audible(callbacks []store.Recording) *callback.Callback {
 	for _, cb := range callbacks {
 		if cb.RecordingUrl != "" {
-			return cb.RecordingUrl
+			return cb.Callback
 		}
 	}
-	return ""
+	return callbacks[0].Callback
 }
 
 // readID reads the id in a path.

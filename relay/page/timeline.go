@@ -93,7 +93,7 @@ func (d *delivery) timeline() (all []moment) {
 		last := i == len(d.Attempts)-1
 		switch {
 		case a.Err == "":
-			m.Title, m.Tone = to+" was accepted by the provider", "good"
+			m.Title, m.Tone = to+" was "+d.accepted(), "good"
 			if d.Attach.Bytes > 0 {
 				m.Title = to + " was accepted by the provider, with the recording"
 			}
@@ -150,6 +150,14 @@ func (d *delivery) receipt() moment {
 	return m
 }
 
+// accepted is what became of the delivery once the channel had it.
+func (d *delivery) accepted() string {
+	if d.Kind == render.Archive {
+		return "archived"
+	}
+	return "accepted by the provider"
+}
+
 // answered is what the provider said when it accepted the delivery.
 func (d *delivery) answered() string {
 	switch {
@@ -157,6 +165,8 @@ func (d *delivery) answered() string {
 		return ""
 	case d.Kind == render.Email:
 		return "The mail server said: " + d.ProviderID
+	case d.Kind == render.Archive:
+		return "Its checksum is " + d.ProviderID
 	}
 	return "Its id at the provider is " + d.ProviderID
 }
@@ -169,6 +179,8 @@ func (d *delivery) name() string {
 		kind = "The email"
 	case render.SMS:
 		kind = "The SMS"
+	case render.Archive:
+		return "The copy at " + orSelf(d.To, "no path")
 	}
 	if d.Who == "" {
 		return kind

@@ -41,6 +41,8 @@ var kindWords = map[string]string{
 	render.Email: "Email",
 	render.SMS:   "SMS",
 	render.Log:   "Log",
+
+	render.Archive: "Archive",
 }
 
 func inStateWords(s store.State) string { return orSelf(stateWords[s], string(s)) }

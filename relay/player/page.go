@@ -50,7 +50,7 @@ func show(token string, callbacks []store.Stored) view {
 		v.Length = (time.Duration(newest.RecordingDuration) * time.Second).String()
 	}
 	switch {
-	case audioURL(callbacks) != "":
+	case audible(callbacks) != nil:
 		v.Audio = token + audioPath
 	case newest.RecordingStatus == "in-progress":
 		v.Text = "It cannot be played yet. Open this link again once the call has ended."

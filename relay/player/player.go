@@ -19,6 +19,7 @@ import (
 	"strings"
 	"time"
 
+	"ringpost/relay/callback"
 	"ringpost/relay/render"
 	"ringpost/relay/store"
 )
@@ -48,7 +49,7 @@ type Links interface {
 // Player is the handler of links.
 type Player struct {
 	links Links
-	audio func(w http.ResponseWriter, r *http.Request, recordingURL string)
+	audio func(w http.ResponseWriter, r *http.Request, of *callback.Callback)
 	log   *slog.Logger
 
 	page    page
@@ -59,9 +60,9 @@ type Player struct {
 	close   context.CancelFunc
 }
 
-// New returns the handler. audio answers a request with the audio at a recording's
-// URL, in words for strangers where it cannot.
-func New(links Links, audio func(w http.ResponseWriter, r *http.Request, recordingURL string), log *slog.Logger) (*Player, error) {
+// New returns the handler. audio answers a request with the audio of the recording
+// that a callback tells of, in words for strangers where it cannot.
+func New(links Links, audio func(w http.ResponseWriter, r *http.Request, of *callback.Callback), log *slog.Logger) (*Player, error) {
 	p := &Player{links: links, audio: audio, log: log, lookups: make(chan struct{}, maxLookups)}
 	var err error
 	if p.page, err = loadPage(); err != nil {
@@ -160,8 +161,8 @@ func (p *Player) count(r *http.Request, token string) {
 
 // play answers with the audio.
 func (p *Player) play(w http.ResponseWriter, r *http.Request, token string, callbacks []store.Stored) {
-	url := audioURL(callbacks)
-	if url == "" {
+	of := audible(callbacks)
+	if of == nil {
 		p.page.write(w, r, http.StatusNotFound, show(token, callbacks))
 		return
 	}
@@ -175,7 +176,7 @@ func (p *Player) play(w http.ResponseWriter, r *http.Request, token string, call
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	defer context.AfterFunc(p.closing, cancel)()
-	p.audio(w, r.WithContext(ctx), url)
+	p.audio(w, r.WithContext(ctx), of)
 }
 
 // slowDown answers an address that has asked for too much that is not there,
@@ -185,16 +186,16 @@ func (p *Player) slowDown(w http.ResponseWriter, r *http.Request) {
 	p.page.write(w, r, http.StatusTooManyRequests, tooMany)
 }
 
-// audioURL is where the recording is: as the newest of its callbacks says that
-// says so. Empty: there is nothing to hear, or not yet.
-func audioURL(callbacks []store.Stored) string {
+// audible is the newest of a recording's callbacks that says where it is. Nil: there
+// is nothing to hear, or not yet.
+func audible(callbacks []store.Stored) *callback.Callback {
 	for _, cb := range callbacks {
 		switch {
 		case cb.RecordingStatus == "absent" || cb.RecordingStatus == "failed":
-			return ""
+			return nil
 		case cb.RecordingUrl != "":
-			return cb.RecordingUrl
+			return cb.Callback
 		}
 	}
-	return ""
+	return nil
 }

@@ -65,7 +65,9 @@ func newFixture(t *testing.T) *fixture {
 	t.Cleanup(func() { s.Close() })
 	f := &fixture{T: t, store: s, links: &links{Store: s}}
 	f.audio = func(w http.ResponseWriter, _ *http.Request, url string) { fmt.Fprint(w, "audio of "+url) }
-	f.player, err = player.New(f.links, func(w http.ResponseWriter, r *http.Request, url string) { f.audio(w, r, url) }, log)
+	f.player, err = player.New(f.links, func(w http.ResponseWriter, r *http.Request, of *callback.Callback) {
+		f.audio(w, r, of.RecordingUrl)
+	}, log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -245,7 +247,7 @@ func FuzzPathsOpenNothingButTheLink(f *testing.F) {
 	}
 	f.Add(token)
 	f.Add(token + "/audio")
-	p, err := player.New(only(token), func(http.ResponseWriter, *http.Request, string) {}, slog.New(slog.DiscardHandler))
+	p, err := player.New(only(token), func(http.ResponseWriter, *http.Request, *callback.Callback) {}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -125,6 +125,8 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 		{"postpone a look-up", func() error { return s.PostponeLookup(ctx, &Lookup{Stored: Stored{ID: 1}}) }, "lookups USING " + primaryKey},
 		{"delivery, with its attachment", func() error { s.Delivery(ctx, 1); return nil }, "a USING " + primaryKey},
 		{"what came of attachments", func() error { return s.Finish(ctx, &Delivery{ID: 1}, Outcome{State: Dead, LeftOut: "x"}) }, "attachments USING " + primaryKey},
+		{"archived, by a callback", func() error { _, err := s.ArchivedFor(ctx, 1); return err }, "c USING COVERING INDEX sqlite_autoindex_callbacks_1 (recording_sid=?)"},
+		{"archived", func() error { _, err := s.Archived(ctx, "a", "RE1"); return err }, "c USING COVERING INDEX sqlite_autoindex_callbacks_1 (recording_sid=?)"},
 		{"attempts", func() error { _, err := s.attempts(ctx, 1); return err }, "PRIMARY KEY (delivery_id=?)"},
 
 		{"callbacks of a recording", callbacks(Filter{Recording: "RE1"}), "(recording_sid=?)"},

@@ -15,7 +15,7 @@
 // query.go is what programs ask, search.go, find.go and calls.go what people look
 // for. quiet.go holds deliveries back in their quiet hours. link.go keeps what
 // opens a recording to those who were told of it, attachment.go which messages
-// have it with them, plans.go the rules that callbacks were routed by; tally.go
+// have it with them, archived.go where copies of it are, plans.go the rules that callbacks were routed by; tally.go
 // counts over time, refusal.go keeps the requests that were refused; retention.go
 // says what is forgotten, and when. sweep.go keeps how far others' lists were
 // looked through, and unfinished.go finds the recordings of which nothing more was
