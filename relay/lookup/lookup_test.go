@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -107,6 +108,26 @@ func TestAFailureIsTriedAgain(t *testing.T) {
 		if asked, retried := w.asked.Load(), n.counted("retried"); asked != 3 || retried != 2 {
 			t.Errorf("asked %d times, and %v are counted as retried, want 3 and 2", asked, retried)
 		}
+	})
+}
+
+// Its time is over before it begins where the service was stopped in between.
+func TestWhatWasReceivedLongAgoIsAskedAboutAllTheSame(t *testing.T) {
+	promise(t, func(t *testing.T, w *world) {
+		var failed atomic.Bool
+		w.interfere(func(context.Context, string) error {
+			if !failed.Swap(true) {
+				return &peers.APIError{Status: 500, Message: "not yet"}
+			}
+			return nil
+		})
+		n := w.start()
+		cb := aCallback("RE1")
+		cb.ReceivedAt = time.Now().Add(-time.Hour)
+		if _, err := n.store.Add(t.Context(), cb); err != nil {
+			t.Fatal(err)
+		}
+		w.arrives(carol+"RE1", alice+"RE1: +15550100002 called")
 	})
 }
 

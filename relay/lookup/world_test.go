@@ -185,14 +185,20 @@ func (n *node) follow() {
 // nothing.
 func (n *node) post(recording, call string) {
 	n.t.Helper()
-	cb := &callback.Callback{AccountSid: "AC1", RecordingSid: recording, RecordingStatus: "completed", CallSid: call, RecordingSource: "DialVerb",
-		RecordingUrl: "https://example.com/" + recording, ReceivedAt: time.Now()}
+	cb := aCallback(recording)
+	cb.CallSid = call
 	if call == "" {
 		cb.CallSid, cb.RecordingSource = "CA1", "Trunking"
 	}
 	if stored, err := n.store.Add(n.t.Context(), cb); err != nil || !stored {
 		n.t.Fatalf("Add(%s) = %v, %v", recording, stored, err)
 	}
+}
+
+// aCallback is one that wants to know of its call.
+func aCallback(recording string) *callback.Callback {
+	return &callback.Callback{AccountSid: "AC1", RecordingSid: recording, RecordingStatus: "completed", CallSid: "CA1", RecordingSource: "DialVerb",
+		RecordingUrl: "https://example.com/" + recording, ReceivedAt: time.Now()}
 }
 
 // eventually waits until ok returns true.

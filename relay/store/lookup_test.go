@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -121,13 +122,16 @@ func TestACallbackThatWaitsForItsCallIsToldOfOnce(t *testing.T) {
 func TestWhatCameOfALookUpIsFoundBySearch(t *testing.T) {
 	promise(t, func(t *testing.T, s *store.Store) {
 		await(t, s, s.Now().Add(time.Minute), "RE1")
-		for range 20 { // with deliveries whose ids are below
-			route(t, s, "other"+time.Now().Format(time.RFC3339Nano), threeDays, aDelivery("email", store.Dead))
+		for i := range 20 { // callbacks that are newer, with deliveries that are older
+			route(t, s, fmt.Sprint("other", i), threeDays, aDelivery("email", store.Dead))
 		}
 		endLookup(t, s, &claimLookups(t, s, 1)[0], aCall)
-		found, err := s.Search(t.Context(), store.Search{State: store.Queued, Limit: 5})
-		if err != nil || len(found) != 1 || found[0].RecordingSid != "RE1" || len(found[0].Deliveries) != 1 {
-			t.Errorf("Search() = %+v, %v, want RE1 with its delivery", found, err)
+		for _, q := range []store.Search{{State: store.Queued}, {State: store.Queued, Before: 2}, {Text: "alice@", State: store.Queued, Before: 2}} {
+			q.Limit = 5
+			found, err := s.Search(t.Context(), q)
+			if err != nil || len(found) != 1 || found[0].RecordingSid != "RE1" || len(found[0].Deliveries) != 1 {
+				t.Errorf("Search(%+v) = %+v, %v, want RE1 with its delivery", q, found, err)
+			}
 		}
 	})
 }
