@@ -62,3 +62,19 @@ func TestArchivedTellsWhereARecordingIsKept(t *testing.T) {
 		}
 	})
 }
+
+// What an archive did before its process was gone can be found out there.
+func TestWhatAnArchiveWasDoingIsNotUncertain(t *testing.T) {
+	promise(t, func(t *testing.T, s *store.Store) {
+		d := aDelivery("archive", store.Sending)
+		d.Kind = "archive"
+		route(t, s, "RE1", threeDays, d)
+		if err := s.Abandon(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		recoverAll(t, s, 1)
+		if got := read(t, s, d.ID); got.State != store.Queued || got.Unsure {
+			t.Errorf("recovered it is %s, unsure %v; want it queued, and not unsure", got.State, got.Unsure)
+		}
+	})
+}

@@ -20,7 +20,7 @@ const giveBack = `state = CASE WHEN attempts = 0 THEN 'queued' ELSE 'retrying' E
 
 // Recover gives back what was leased to processes that are gone, and returns the
 // channels of those deliveries, one for each. Whether those attempts succeeded
-// is not known. A store that belongs to one process knows that all others are
+// is not known, but for archives, which find out. A store that belongs to one process knows that all others are
 // gone; where nodes share it, a node is gone when it has not renewed its leases.
 //
 // Deliveries are due as they were, but those of a channel that pause names wait
@@ -49,7 +49,7 @@ func (s *Store) recover(tx *tx, pause map[string]time.Duration) (channels []stri
 		channels = append(channels, channel)
 		return err
 	}, `
-		UPDATE deliveries SET `+giveBack+`, unsure = 1,
+		UPDATE deliveries SET `+giveBack+`, unsure = CASE kind WHEN 'archive' THEN 0 ELSE 1 END,
 			last_error = 'the process ended while this may have been on its way'
 		WHERE state = 'sending' AND `+gone+` RETURNING id, channel`, args...)
 	for channel, wait := range pause {
