@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 
 	"ringpost/relay/callback"
@@ -17,6 +18,10 @@ func (c *compiler) compileArchive(path string, d *Send) send {
 	if d.Template != "" {
 		c.fail(path+".template", "an archive sends no words: remove it")
 	}
+	rest := *d
+	if rest.To, rest.Template = nil, ""; !reflect.DeepEqual(rest, Send{Via: d.Via, Quiet: d.Quiet}) {
+		c.fail(path, "an archive's send has via and quiet, and nothing else: remove the other keys")
+	}
 	source := c.Paths[d.Via]
 	if source == "" {
 		source = render.DefaultPath
@@ -27,7 +32,6 @@ func (c *compiler) compileArchive(path string, d *Send) send {
 	}
 	s := send{channel: d.Via, kind: render.Archive, template: source, recipients: []recipient{{template: t, call: err == nil && t.HasCall()}}}
 	c.compileQuiet(path, d, &s)
-	c.compileAttach(path, d, s.kind) // which refuses it
 	return s
 }
 

@@ -89,10 +89,15 @@ func TestAPathMayNameWhoWasCalled(t *testing.T) {
 
 func TestAnArchiveTakesNoRecipientsAndNoTemplate(t *testing.T) {
 	r := keeping("archive")
-	r.Send[0].To, r.Send[0].Template = rules.Patterns{"alice"}, "recording"
+	r.Send[0] = rules.Send{Via: "archive", To: rules.Patterns{"alice"}, Template: "recording", Attach: "mp3"}
 	_, problems := rules.Compile([]rules.Rule{r}, shelf())
-	if len(problems) != 2 || problems[0].Path != "rule[0].send[0].to" || problems[1].Path != "rule[0].send[0].template" {
-		t.Errorf("Compile = %q, want a problem of to and one of template", problems)
+	if len(problems) != 3 || problems[0].Path != "rule[0].send[0].to" || problems[1].Path != "rule[0].send[0].template" ||
+		problems[2].Path != "rule[0].send[0]" {
+		t.Errorf("Compile = %q, want a problem of to, one of template and one of attach", problems)
+	}
+	r.Send[0] = rules.Send{Via: "archive", Quiet: "21:00-08:00 Europe/Berlin"}
+	if _, problems := rules.Compile([]rules.Rule{r}, shelf()); len(problems) != 0 {
+		t.Errorf("Compile with quiet hours = %q, want no problem", problems)
 	}
 }
 
