@@ -59,7 +59,12 @@ func TestRecordingsAreKeptAndHeardFromThere(t *testing.T) {
 	for _, kind := range []string{"file", "s3", "azblob"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			o := newOperated(t, linkRule+archiveIn(t, kind, "delete_at_source = true\npath = 'calls/{{.RecordingSid}}.mp3'\n"))
+			o := newOperated(t, linkRule+archiveIn(t, kind, "delete_at_source = true\npath = 'calls/{{.RecordingSid}}.mp3'\n")+`
+[[test]]
+name = "it is kept"
+callback = { RecordingStatus = "completed", RecordingSid = "rec-7" }
+expect = ["archive:calls/rec-7.mp3"]
+`)
 			o.api.Record("rec-1", time.Minute)
 			o.mustPost(o.ended("rec-1"), "?link=%2B15550100001")
 			link := sentLink(t, o.server, o.api)

@@ -46,7 +46,8 @@ const (
 	// maxMetadata bounds what is read of a metadata file. A callback has 64 KiB.
 	maxMetadata = 1 << 20
 	// lateFor is how long the provider may not have a recording of which it has
-	// posted a callback: recordings are sometimes late.
+	// posted a callback, or refuse it: recordings are sometimes late, and
+	// credentials are being changed.
 	lateFor = time.Hour
 )
 
@@ -221,7 +222,7 @@ func newObject(path, contentType string, content []byte) *object {
 func fetching(err error, age time.Duration) error {
 	said := fmt.Errorf("fetch the recording: %w", err)
 	_, tooLarge := errors.AsType[*recording.TooLargeError](err)
-	if tooLarge || errors.Is(err, recording.ErrRefused) || errors.Is(err, recording.ErrNotThere) && age > lateFor {
+	if tooLarge || age > lateFor && (errors.Is(err, recording.ErrRefused) || errors.Is(err, recording.ErrNotThere)) {
 		return channel.Permanent(said)
 	}
 	return said

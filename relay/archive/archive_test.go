@@ -324,9 +324,12 @@ func TestWhatCannotBeFetchedIsRetriedOrNot(t *testing.T) {
 	}{
 		"not there yet":    {func(*channel.Message) {}, channel.Temporary},
 		"not there at all": {func(m *channel.Message) { m.Age = 2 * time.Hour }, channel.Refused},
-		"elsewhere":        {func(m *channel.Message) { m.RecordingURL = "https://169.254.169.254/latest" }, channel.Refused},
-		"nowhere":          {func(m *channel.Message) { m.RecordingURL = "" }, channel.Refused},
-		"not known which":  {func(m *channel.Message) { m.Text = "{}" }, channel.Refused},
+		"elsewhere": {func(m *channel.Message) {
+			m.RecordingURL, m.Age = "https://169.254.169.254/latest", 2*time.Hour
+		}, channel.Refused},
+		"elsewhere for now": {func(m *channel.Message) { m.RecordingURL = "https://169.254.169.254/latest" }, channel.Temporary},
+		"nowhere":           {func(m *channel.Message) { m.RecordingURL = "" }, channel.Refused},
+		"not known which":   {func(m *channel.Message) { m.Text = "{}" }, channel.Refused},
 	} {
 		_, err := a.Send(t.Context(), message(test.change))
 		if err == nil || channel.ClassOf(err) != test.want || strings.Contains(err.Error(), "rec-9") || strings.Contains(err.Error(), "://") {

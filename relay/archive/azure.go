@@ -104,7 +104,7 @@ func (b *azure) open(ctx context.Context, path string, offset int64) (io.ReadClo
 	}
 	if offset > 0 && resp.StatusCode != http.StatusPartialContent {
 		resp.Body.Close()
-		return nil, errors.New("the server does not answer with the part that was asked for")
+		return nil, errPart
 	}
 	return resp.Body, nil
 }

@@ -167,6 +167,22 @@ func TestOfManyAtOnceOneIsKept(t *testing.T) {
 	})
 }
 
+func TestAServerWithoutRangesIsFoundOut(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Last-Modified", time.Now().UTC().Format(http.TimeFormat))
+		_, _ = io.WriteString(w, "the whole tone")
+	}))
+	defer server.Close()
+	for _, c := range []Config{
+		{URL: "s3://recordings?endpoint=" + server.URL, AccessKey: "a", SecretKey: "b"},
+		{URL: "azblob://recordings?endpoint=" + server.URL, Account: "a", Key: "YQ=="},
+	} {
+		if _, err := open(t, c).bucket.open(t.Context(), "a.mp3", 4); !errors.Is(err, errPart) {
+			t.Errorf("%s: open from the fourth byte = %v, want errPart", c.URL, err)
+		}
+	}
+}
+
 func TestAStoreThatIsNotThereIsTheChannelsTrouble(t *testing.T) {
 	nowhere := freePort(t)
 	for name, c := range map[string]Config{
@@ -188,6 +204,25 @@ func TestAStoreThatIsNotThereIsTheChannelsTrouble(t *testing.T) {
 		if e, ok := errors.AsType[*channel.Error](err); !ok || e.Wait == 0 {
 			t.Errorf("%s: put = %v, want that it is to be left alone for a while", name, err)
 		}
+	}
+}
+
+func TestAServerThatStopsIsTheChannelsTrouble(t *testing.T) {
+	for kind, start := range map[string]func(testing.TB) *archivetest.Store{"s3": archivetest.S3, "azblob": archivetest.Azure} {
+		t.Run(kind, func(t *testing.T) {
+			s := start(t)
+			b := open(t, configOf(s)).bucket
+			if err := b.put(t.Context(), newObject("a.mp3", "audio/mpeg", []byte("tone")), false); err != nil {
+				t.Fatal(err)
+			}
+			s.Stop() // connections to it are kept
+			if err := b.put(t.Context(), newObject("b.mp3", "audio/mpeg", []byte("tone")), false); channel.ClassOf(err) != channel.ChannelDown {
+				t.Errorf("put = %v, want that the channel is down", err)
+			}
+			if _, err := b.stat(t.Context(), "a.mp3", false); channel.ClassOf(err) != channel.ChannelDown {
+				t.Errorf("stat = %v, want that the channel is down", err)
+			}
+		})
 	}
 }
 

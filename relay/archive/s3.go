@@ -120,6 +120,9 @@ func (b *s3) stat(ctx context.Context, path string, _ bool) (i info, err error) 
 	return i, nil
 }
 
+// errPart is what a server does that knows no ranges.
+var errPart = errors.New("the server does not answer with the part that was asked for")
+
 // setSum sets the checksum from its hexadecimal digits, if they are some.
 func (i *info) setSum(digits string) {
 	if sum, err := hex.DecodeString(digits); err == nil && len(sum) == sha256.Size {
@@ -134,9 +137,13 @@ func (b *s3) open(ctx context.Context, path string, offset int64) (io.ReadCloser
 			return nil, err
 		}
 	}
-	content, _, _, err := b.client.GetObject(ctx, b.bucket, within(b.prefix, path), options)
+	content, _, header, err := b.client.GetObject(ctx, b.bucket, within(b.prefix, path), options)
 	if err != nil {
 		return nil, s3Error(ctx, err)
+	}
+	if offset > 0 && !strings.HasPrefix(header.Get("Content-Range"), fmt.Sprintf("bytes %d-", offset)) {
+		content.Close()
+		return nil, errPart
 	}
 	return content, nil
 }
