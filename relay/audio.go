@@ -2,17 +2,33 @@ package relay
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"time"
 
 	"ringpost/relay/archive"
 	"ringpost/relay/callback"
+	"ringpost/relay/config"
 	"ringpost/relay/deliver"
+	"ringpost/relay/recording"
 )
 
 // lookTime bounds how long it is looked for an archived copy: there is the
 // provider, too.
 const lookTime = 4 * time.Second
+
+// newFetcher makes what fetches recordings from the provider.
+func newFetcher(cfg *config.Config, log *slog.Logger) (*recording.Fetcher, error) {
+	return recording.New(recording.Config{
+		Space:   cfg.SignalWire.Space,
+		APIURL:  cfg.SignalWire.APIURL,
+		Project: cfg.SignalWire.Project,
+		Token:   string(cfg.SignalWire.Token),
+		Log:     log,
+
+		AllowHosts: cfg.Links.AllowHosts,
+	})
+}
 
 // ServeAudio answers r with the audio of the recording that a callback tells of:
 // from an archive where there is a copy, else from the provider.

@@ -10,7 +10,6 @@ import (
 
 	"ringpost/relay/config"
 	"ringpost/relay/deliver"
-	"ringpost/relay/recording"
 	"ringpost/relay/route"
 	"ringpost/relay/signalwire"
 )
@@ -96,15 +95,7 @@ func (s *Service) use(ctx context.Context, cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
-	audio, err := recording.New(recording.Config{
-		Space:   cfg.SignalWire.Space,
-		APIURL:  cfg.SignalWire.APIURL,
-		Project: cfg.SignalWire.Project,
-		Token:   string(cfg.SignalWire.Token),
-		Log:     s.log,
-
-		AllowHosts: cfg.Links.AllowHosts,
-	})
+	audio, err := newFetcher(cfg, s.log)
 	if err != nil {
 		return err
 	}
