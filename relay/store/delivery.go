@@ -61,8 +61,11 @@ type Delivery struct {
 	// lists, or where it said none.
 	RecordingURL string
 
-	Link   *Link      // of a new one that holds a link; see [Store.Link]
-	Attach Attachment // empty in lists
+	Link  *Link   // of a new one that holds a link; see [Store.Link]
+	Links []*Link // of a new digest: those of its other callbacks
+
+	Collect *Collect   // of a new one that is collected rather than sent; nil for most
+	Attach  Attachment // empty in lists
 
 	// Quiet are the hours in which it is not sent; empty once it is finished.
 	Quiet quiet.Hours

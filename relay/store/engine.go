@@ -44,8 +44,8 @@ type engine interface {
 	add(t *tx, added []*addition) error
 	// insert inserts deliveries with what they say, and fills in their ids.
 	insert(t *tx, deliveries []*Delivery, lease lease) error
-	// link inserts the links of deliveries, which each have one.
-	link(t *tx, deliveries []*Delivery) error
+	// link inserts the links of new deliveries.
+	link(t *tx, links []placed) error
 	// attach inserts the attachments of deliveries, which each have one.
 	attach(t *tx, deliveries []*Delivery) error
 	// finish records what came of attempts at deliveries that are still owner's.

@@ -65,7 +65,9 @@ func newestOf(ids []int64, n int) []int64 {
 // if there is one.
 func (w *where) hasDelivery(state State) {
 	if state != "" {
-		w.and("EXISTS (SELECT 1 FROM deliveries d WHERE d.callback_id = c.id AND d.state = ?)", string(state))
+		w.and(`(EXISTS (SELECT 1 FROM deliveries d WHERE d.callback_id = c.id AND d.state = ?)
+			OR EXISTS (SELECT 1 FROM sent_on s JOIN deliveries d ON d.id = s.delivery_id WHERE s.callback_id = c.id AND d.state = ?))`,
+			string(state), string(state))
 	}
 }
 

@@ -64,16 +64,21 @@ func (t *tx) forward(d *Delivery, to, by string, now time.Time, giveUpAfter time
 	}
 	forwarded := &Delivery{Rule: d.Rule, Channel: d.Channel, Kind: d.Kind, To: to, Subject: d.Subject, Text: d.Text, HTML: d.HTML,
 		State: Queued, Attach: d.Attach.again()}
-	old, err := t.link(d.ID)
+	old, err := t.links(d.ID)
 	if err != nil {
 		return 0, err
 	}
-	if old != nil {
-		forwarded.relink(old, NewToken(), old.ExpiresAt.Sub(d.CreatedAt))
-	}
+	forwarded.relink(old, d.CreatedAt)
 	forwarded.begin(Stored{ID: d.CallbackID,
 		Callback: &callback.Callback{RecordingSid: d.Recording, RecordingUrl: d.RecordingURL, ReceivedAt: d.ReceivedAt}}, now, giveUpAfter)
 	if err := t.insertLater([]*Delivery{forwarded}, lease{}); err != nil {
+		return 0, err
+	}
+	others, err := t.ids(`SELECT callback_id FROM sent_on WHERE delivery_id = ? AND callback_id <> ?`, d.ID, d.CallbackID)
+	if err != nil {
+		return 0, err
+	}
+	if err := t.tellOf(forwarded.ID, others); err != nil {
 		return 0, err
 	}
 	if err := t.note([]int64{d.ID}, now, by, "sent on to "+to); err != nil {

@@ -41,7 +41,7 @@ func (r recorded) QueryContext(ctx context.Context, query string, args []driver.
 
 // fullScan is a line of a query plan that goes through a whole table or a whole
 // index.
-var fullScan = regexp.MustCompile(`SCAN (d|c|k|m|o|other|calls|deliveries|callbacks|messages|attempts|operations|tallies|links|l|lookups|a|attachments)\b`)
+var fullScan = regexp.MustCompile(`SCAN (d|c|k|m|o|other|calls|deliveries|callbacks|messages|attempts|operations|tallies|links|l|g|t|digests|digested|lookups|a|attachments)\b`)
 
 func TestQueriesUseTheirIndexes(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "ringpost.db")
@@ -62,7 +62,8 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 		}
 	}
 	_, err = s.Route(ctx, 1, 0, 0, func(Stored) []*Delivery {
-		return []*Delivery{{Channel: "email", To: "x", Text: "x", State: Dead}}
+		return []*Delivery{{Channel: "email", To: "x", Text: "x", State: Dead},
+			{Channel: "email", To: "x", State: Queued, Collect: &Collect{Template: "t", For: -time.Hour}}}
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -105,8 +106,17 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 		{"forward", func() error { s.Forward(ctx, 1, "x", "kim", 0); return nil }, primaryKey},
 		{"linked callbacks of a recording", func() error { s.Linked(ctx, "0123456789A"); return nil }, "l USING INDEX sqlite_autoindex_links_1 (token=?)"},
 		{"opened", func() error { return s.Opened(ctx, "x") }, "sqlite_autoindex_links_1 (token=?)"},
-		{"link", func() error { _, err := s.Link(ctx, 1); return err }, primaryKey},
-		{"revoke", func() error { s.Revoke(ctx, 1, "kim"); return nil }, "links USING " + primaryKey},
+		{"link", func() error { _, err := s.Link(ctx, 1); return err }, "links USING PRIMARY KEY (delivery_id=?)"},
+		{"revoke", func() error { s.Revoke(ctx, 1, "kim"); return nil }, "links USING PRIMARY KEY (delivery_id=?)"},
+		{"due digests", func() error { _, err := s.DueDigests(ctx, 9); return err }, "t USING INDEX digests_due (due_at<?)"},
+		{"what a digest has collected", func() error { _, err := s.DueDigests(ctx, 9); return err }, "g USING PRIMARY KEY (digest_id=?)"},
+		{"next digest", func() error { _, err := s.NextDigest(ctx); return err }, "digests_due"},
+		{"send a digest", func() error {
+			_, err := s.SendDigest(ctx, &Digest{ID: 1}, new(Delivery), 0)
+			return err
+		}, "digests USING " + primaryKey},
+		{"what a delivery tells of", func() error { _, err := s.TellsOf(ctx, 1); return err }, "sent_on_delivery (delivery_id=?)"},
+		{"digests of a recording", func() error { _, err := s.Recording(ctx, 1); return err }, "g USING INDEX digested_callback (callback_id=?)"},
 		{"hours", func() error { _, err := s.Hours(ctx, "rule", since); return err }, "PRIMARY KEY (what=? AND at>?)"},
 		{"file calls", func() error { return s.FileCalls(ctx, 0) }, primaryKey + " (rowid>?)"},
 		{"old calls", func() error { return s.removeCalls(ctx) }, "PRIMARY KEY (bucket=?)"},

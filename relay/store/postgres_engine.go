@@ -117,14 +117,14 @@ func (postgres) insert(t *tx, deliveries []*Delivery, l lease) error {
 		SELECT id, i FROM made`, append(columns.args(), l.owner, micros(l.until))...)
 }
 
-func (postgres) link(t *tx, deliveries []*Delivery) error {
-	columns := newColumns(len(deliveries))
-	for _, d := range deliveries {
-		columns.text(d.Link.Token)
-		columns.number(d.ID, micros(d.Link.ExpiresAt))
+func (postgres) link(t *tx, links []placed) error {
+	columns := newColumns(len(links))
+	for _, l := range links {
+		columns.text(l.Token)
+		columns.number(l.delivery, l.Callback, micros(l.ExpiresAt))
 	}
-	_, err := t.exec(`INSERT INTO links (token, delivery_id, expires_at) SELECT * FROM unnest(?::text[], ?::bigint[], ?::bigint[])`,
-		columns.args()...)
+	_, err := t.exec(`INSERT INTO links (token, delivery_id, callback_id, expires_at)
+		SELECT * FROM unnest(?::text[], ?::bigint[], ?::bigint[], ?::bigint[])`, columns.args()...)
 	return err
 }
 

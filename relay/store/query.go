@@ -86,7 +86,7 @@ func (s *Store) newestOfEachState(f Filter) (condition string, args []any) {
 
 // deliveries adds the conditions of f.
 func (w *where) deliveries(f Filter) {
-	w.is("c.recording_sid", f.Recording)
+	w.recording(f.Recording)
 	w.is("d.recipient", f.To)
 	w.is("d.channel", f.Channel)
 	w.is("d.state", string(f.State))
@@ -96,12 +96,24 @@ func (w *where) deliveries(f Filter) {
 	w.page(f, "deliveries", "d.id", "created_at")
 }
 
+// recording adds the condition that a delivery tells of that recording, be it
+// with others in a digest.
+func (w *where) recording(recording string) {
+	if recording == "" {
+		return
+	}
+	w.and(`d.id IN (
+		SELECT own.id FROM callbacks r CROSS JOIN deliveries own WHERE r.recording_sid = ? AND own.callback_id = r.id
+		UNION SELECT s.delivery_id FROM callbacks r CROSS JOIN sent_on s WHERE r.recording_sid = ? AND s.callback_id = r.id)`,
+		recording, recording)
+}
+
 // index names the index that leaves the fewest deliveries to look at; empty for
 // none of them.
 func (f Filter) index() string {
 	switch {
 	case f.Recording != "":
-		return "deliveries_callback"
+		return "" // but one by one
 	case f.To != "":
 		return "deliveries_recipient"
 	case f.Channel != "" && f.State != Sending:

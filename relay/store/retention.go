@@ -84,13 +84,18 @@ func (t *tx) remove(ids []int64) (n int64, err error) {
 	}
 	ids, err = t.ids(`SELECT id FROM callbacks c WHERE id `+t.engine.inIDs()+`
 		AND NOT EXISTS (SELECT 1 FROM deliveries WHERE callback_id = c.id AND finished_at IS NULL)
-		AND NOT EXISTS (SELECT 1 FROM lookups WHERE callback_id = c.id)`, t.engine.ids(ids))
+		AND NOT EXISTS (SELECT 1 FROM lookups WHERE callback_id = c.id)
+		AND NOT EXISTS (SELECT 1 FROM digested WHERE callback_id = c.id)
+		AND NOT EXISTS (SELECT 1 FROM sent_on s JOIN deliveries d ON d.id = s.delivery_id
+			WHERE s.callback_id = c.id AND d.finished_at IS NULL)`, t.engine.ids(ids))
 	if err != nil || len(ids) == 0 {
 		return 0, err
 	}
 	these := t.engine.inIDs()
 	for _, query := range []string{
 		`DELETE FROM operations WHERE delivery_id IN (SELECT id FROM deliveries WHERE callback_id ` + these + `)`,
+		`DELETE FROM links WHERE (delivery_id, callback_id) IN (SELECT delivery_id, callback_id FROM sent_on WHERE callback_id ` + these + `)`,
+		`DELETE FROM sent_on WHERE delivery_id IN (SELECT id FROM deliveries WHERE callback_id ` + these + `)`,
 		`DELETE FROM sent_on WHERE callback_id ` + these,
 		`DELETE FROM quiet_hours WHERE delivery_id IN (SELECT id FROM deliveries WHERE callback_id ` + these + `)`,
 		`DELETE FROM links WHERE delivery_id IN (SELECT id FROM deliveries WHERE callback_id ` + these + `)`,

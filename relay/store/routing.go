@@ -224,8 +224,13 @@ func (s *Store) insertLater(tx *tx, r *Routed, now time.Time, giveUpAfter time.D
 }
 
 // insert writes new deliveries with what they say, their links, and what goes with
-// them. Most have none of that.
+// them. Most have none of that. Those that are to be collected go into digests
+// instead.
 func (t *tx) insert(deliveries []*Delivery, l lease) error {
+	deliveries, err := t.collect(deliveries)
+	if err != nil || len(deliveries) == 0 {
+		return err
+	}
 	if err := t.engine.insert(t, deliveries, l); err != nil {
 		return err
 	}
@@ -235,16 +240,7 @@ func (t *tx) insert(deliveries []*Delivery, l lease) error {
 	if err := t.hush(deliveries); err != nil {
 		return err
 	}
-	var linked []*Delivery
-	for _, d := range deliveries {
-		if d.Link != nil {
-			linked = append(linked, d)
-		}
-	}
-	if len(linked) == 0 {
-		return nil
-	}
-	return t.engine.link(t, linked)
+	return t.place(deliveries)
 }
 
 // insertLater is insert for deliveries of callbacks that were routed before: their
@@ -255,6 +251,9 @@ func (t *tx) insertLater(deliveries []*Delivery, l lease) error {
 		return err
 	}
 	for _, d := range deliveries {
+		if d.collected() {
+			continue
+		}
 		if _, err := t.exec(`INSERT INTO sent_on (callback_id, delivery_id) VALUES (?, ?)`, d.CallbackID, d.ID); err != nil {
 			return err
 		}
@@ -272,6 +271,9 @@ func (d *Delivery) begin(cb Stored, now time.Time, giveUpAfter time.Duration) {
 	}
 	if d.Link != nil {
 		d.Link.ExpiresAt = now.Add(d.Link.TTL)
+	}
+	for _, l := range d.Links {
+		l.ExpiresAt = now.Add(l.TTL)
 	}
 	for _, text := range []*string{&d.Subject, &d.Text, &d.HTML, &d.LastError} {
 		*text = storable(*text)

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -27,6 +26,7 @@ type Search struct {
 type Recording struct {
 	Stored
 	Deliveries []Delivery // without their texts, the first one first
+	Digests    []Digest   // that it waits in
 }
 
 // Search returns the callbacks that are looked for with their deliveries, newest
@@ -91,10 +91,12 @@ func (s *Store) recordings(ctx context.Context, ids []int64) ([]Recording, error
 	for _, cb := range callbacks {
 		found[at[cb.ID]] = Recording{Stored: cb, Deliveries: []Delivery{}}
 	}
-	slices.SortFunc(deliveries, func(a, b Delivery) int { return cmp.Compare(a.ID, b.ID) })
 	for _, d := range deliveries {
 		r := &found[at[d.CallbackID]]
 		r.Deliveries = append(r.Deliveries, d)
+	}
+	if err := s.digests(ctx, found, at, ids); err != nil {
+		return nil, err
 	}
 	return slices.DeleteFunc(found, func(r Recording) bool { return r.ID == 0 }), nil // removed meanwhile
 }

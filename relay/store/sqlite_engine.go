@@ -96,9 +96,10 @@ func (sqlite) insert(t *tx, deliveries []*Delivery, l lease) error {
 	return nil
 }
 
-func (sqlite) link(t *tx, deliveries []*Delivery) error {
-	for _, d := range deliveries {
-		_, err := t.exec(`INSERT INTO links (delivery_id, token, expires_at) VALUES (?, ?, ?)`, d.ID, d.Link.Token, micros(d.Link.ExpiresAt))
+func (sqlite) link(t *tx, links []placed) error {
+	for _, l := range links {
+		_, err := t.exec(`INSERT INTO links (delivery_id, callback_id, token, expires_at) VALUES (?, ?, ?, ?)`,
+			l.delivery, l.Callback, l.Token, micros(l.ExpiresAt))
 		if err != nil {
 			return err
 		}

@@ -13,13 +13,13 @@
 // for that, marked and without deliveries (lookup.go).
 //
 // query.go is what programs ask, search.go, find.go and calls.go what people look
-// for. quiet.go holds deliveries back in their quiet hours. link.go keeps what
-// opens a recording to those who were told of it, attachment.go which messages
-// have it with them, archived.go where copies of it are, plans.go the rules that callbacks were routed by; tally.go
-// counts over time, refusal.go keeps the requests that were refused; retention.go
-// says what is forgotten, and when. sweep.go keeps how far others' lists were
-// looked through, and unfinished.go finds the recordings of which nothing more was
-// heard.
+// for. quiet.go holds deliveries back in their quiet hours, digest.go collects them
+// into one message. link.go keeps what opens a recording to those who were told of
+// it, attachment.go which messages have it with them, archived.go where copies of it
+// are, plans.go the rules that callbacks were routed by; tally.go counts over time,
+// refusal.go keeps the requests that were refused; retention.go says what is
+// forgotten, and when. sweep.go keeps how far others' lists were looked through, and
+// unfinished.go finds the recordings of which nothing more was heard.
 //
 // Everything that writes goes through one committer (group.go), which puts
 // what waits into one transaction (session.go), so that one fsync serves many.

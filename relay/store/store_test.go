@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -218,9 +219,9 @@ func idsOf(deliveries []*store.Delivery) []int64 {
 }
 
 // check compares what a call returned with what it should have.
-func check[T comparable](t testing.TB, what string, got, want T) {
+func check[T any](t testing.TB, what string, got, want T) {
 	t.Helper()
-	if got != want {
+	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%s: got %v, want %v", what, got, want)
 	}
 }
