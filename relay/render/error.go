@@ -71,7 +71,7 @@ func plain(text string) string {
 
 // fieldNames lists what a template sees, and callFields what it sees of the call.
 var (
-	fieldNames = fieldsOf(reflect.TypeFor[view](), "Link")
+	fieldNames = fieldsOf(reflect.TypeFor[view](), "Link", "Recordings")
 	callFields = fieldsOf(reflect.TypeFor[callback.Call]())
 )
 

@@ -14,7 +14,7 @@ import (
 
 // fieldList are the fields of the data, as errors list them.
 var fieldList = func() string {
-	var names []string
+	names := []string{"Recordings"}
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[render.Data]()) {
 		if !f.Anonymous {
 			names = append(names, f.Name)

@@ -5,9 +5,10 @@
 // the subject, NAME.email.html, and NAME.sms.txt. Built-in ones are overridden
 // and extended by the files of a directory. load.go reads and checks them,
 // funcs.go holds the functions they may call, asks.go finds those that ask for
-// something, such as a link (link.go) or the call (call.go), and sms.go counts the
-// segments of an SMS; archive.go says where a recording is kept, and what is known
-// of it; error.go says faults in the words of those who write templates.
+// something, such as a link (link.go), the call (call.go) or all that a digest has
+// collected (recordings.go), and sms.go counts the segments of an SMS; archive.go
+// says where a recording is kept, and what is known of it; error.go says faults in
+// the words of those who write templates.
 package render
 
 import (
@@ -70,6 +71,8 @@ type view struct {
 
 	link   func() string // nil where there is none
 	linked string        // what link has made; empty before
+
+	recordings []*view // of a digest; nil for a message of one
 }
 
 func (d *Data) view() *view {

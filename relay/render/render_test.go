@@ -49,10 +49,10 @@ func with(t testing.TB, text string) *render.Templates {
 
 func TestBuiltinTemplatesSayWhatTheGoldenFilesSay(t *testing.T) {
 	templates := builtin(t)
-	statuses := map[string]string{"recording": "completed", "absent": "absent", "started": "in-progress", "failed": "failed", "link": "completed", "missing": "missing"}
+	statuses := map[string]string{"recording": "completed", "absent": "absent", "started": "in-progress", "failed": "failed", "link": "completed", "digest": "completed", "missing": "missing"}
 	for _, kind := range []string{render.Email, render.SMS} {
-		if got := strings.Join(templates.Names(kind), " "); got != "absent failed link missing recording started" {
-			t.Errorf("Names(%q) = %q, want absent failed link missing recording started", kind, got)
+		if got := strings.Join(templates.Names(kind), " "); got != "absent digest failed link missing recording started" {
+			t.Errorf("Names(%q) = %q, want absent digest failed link missing recording started", kind, got)
 		}
 		for _, name := range templates.Names(kind) {
 			d := render.Sample()
@@ -100,7 +100,7 @@ func TestOnlyRecordingsHaveHTMLAndItIsSmall(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if has := m.HTML != ""; has != (name == "recording" || name == "link") {
+		if has := m.HTML != ""; has != (name == "recording" || name == "link" || name == "digest") {
 			t.Errorf("Render(email, %q) has HTML: %t", name, has)
 		}
 		if len(m.HTML) > 3500 {
@@ -145,9 +145,9 @@ func TestATemplateIsForItsKindOnly(t *testing.T) {
 		t.Fatal(errs)
 	}
 	for _, test := range []struct{ kind, name, want string }{
-		{render.Email, "short", "template short: there is none for email (have absent, failed, link, long, missing, recording, started)"},
-		{render.SMS, "long", "template long: there is none for sms (have absent, failed, link, missing, recording, short, started)"},
-		{render.Log, "none", "template none: there is none for log (have absent, failed, link, long, missing, recording, short, started)"},
+		{render.Email, "short", "template short: there is none for email (have absent, digest, failed, link, long, missing, recording, started)"},
+		{render.SMS, "long", "template long: there is none for sms (have absent, digest, failed, link, missing, recording, short, started)"},
+		{render.Log, "none", "template none: there is none for log (have absent, digest, failed, link, long, missing, recording, short, started)"},
 	} {
 		if templates.Has(test.kind, test.name) {
 			t.Errorf("Has(%q, %q) = true, want false", test.kind, test.name)
