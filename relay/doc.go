@@ -33,7 +33,9 @@
 // delivered, to be tried again (deliver/backoff.go), dead, or not known. A
 // channel in trouble is left alone and probed (deliver/circuit.go). In the quiet
 // hours of its send or of its recipient (package quiet) a delivery waits
-// (store/quiet.go).
+// (store/quiet.go). What a rule has collected in a digest is no delivery yet: it is
+// written in place of one (store/digest.go), and becomes one with others when it
+// is due (route/digest.go).
 //
 // The message may hold a link that opens the recording ({{.Link}}, render/link.go).
 // It was made with the delivery (route/plan.go, store/link.go), and is opened on

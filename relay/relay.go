@@ -202,6 +202,7 @@ func (s *Service) Run(ctx context.Context) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
 	running.Go(func() { s.router.Run(background) })
+	running.Go(func() { s.router.RunDigests(background) })
 	running.Go(func() { s.sweep(background) })
 	running.Go(func() { s.fileCalls(background) })
 	running.Go(func() { s.answerRings(background) })

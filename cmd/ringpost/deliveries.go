@@ -150,6 +150,9 @@ func (p *program) printDelivery(d api.Delivery) error {
 	row("rule", d.Rule)
 	row("subject", d.Subject)
 	row("recording", fmt.Sprintf("%s (callback %d)", d.Recording, d.Callback))
+	if d.Recordings > 0 {
+		row("digest", fmt.Sprintf("of %d recordings, that one is the newest", d.Recordings))
+	}
 	row("made", moment(d.CreatedAt))
 	if d.NextAttemptAt != nil {
 		row("next attempt", moment(*d.NextAttemptAt))

@@ -220,6 +220,9 @@ func (p *program) printMessage(m route.Message, to string) {
 	if m.Segments > 0 {
 		via += ", " + count(m.Segments, "segment")
 	}
+	if m.Digest != "" {
+		via += ", in a digest of " + m.Digest
+	}
 	if m.Quiet != "" {
 		via += ", quiet " + string(m.Quiet)
 	}

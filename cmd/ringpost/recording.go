@@ -60,7 +60,11 @@ func (p *program) printTrace(t *api.Trace) {
 	}
 	p.printRules(t.Rules)
 	fmt.Fprintln(p.stdout)
-	if len(t.Deliveries) == 0 && t.RoutedAt != nil {
+	for _, d := range t.Digests {
+		fmt.Fprintf(p.stdout, "%s collected for %s (channel %s, rule %q)\n    %s\n", mark(false), printable(d.To), printable(d.Channel),
+			d.Rule, printable(d.Why))
+	}
+	if len(t.Deliveries)+len(t.Digests) == 0 && t.RoutedAt != nil {
 		fmt.Fprintln(p.stdout, "Nothing was sent.")
 	}
 	for _, d := range t.Deliveries {

@@ -79,7 +79,15 @@ func (a *Admin) delivery(w http.ResponseWriter, r *http.Request, p httprouter.Pa
 		a.refuse(w, err)
 		return
 	}
+	recordings, err := a.store.TellsOf(r.Context(), id)
+	if err != nil {
+		a.refuse(w, err)
+		return
+	}
 	out := view(d, deliver.Why(d, a.statuses()[d.Channel], operations, a.store.Now()))
+	if recordings > 1 {
+		out.Recordings = recordings
+	}
 	for _, t := range attempts {
 		out.History = append(out.History, api.Attempt{Number: t.Number, StartedAt: t.StartedAt, Seconds: t.Took.Seconds(), Error: t.Err})
 	}

@@ -24,7 +24,7 @@ func (a *Admin) trace(w http.ResponseWriter, r *http.Request, p httprouter.Param
 		a.refuse(w, err)
 		return
 	}
-	answer := api.Trace{Callback: viewCallback(found.Stored), Deliveries: a.viewAll(found.Deliveries)}
+	answer := api.Trace{Callback: viewCallback(found.Stored), Deliveries: a.viewAll(found.Deliveries), Digests: a.viewDigests(found.Digests)}
 	if answer.Rules, answer.Note, err = a.recall(r.Context(), found.Stored); err != nil {
 		a.refuse(w, err)
 		return
@@ -34,6 +34,17 @@ func (a *Admin) trace(w http.ResponseWriter, r *http.Request, p httprouter.Param
 		return
 	}
 	a.answer(w, http.StatusOK, answer)
+}
+
+// viewDigests returns digests in JSON.
+func (a *Admin) viewDigests(list []store.Digest) (out []api.Digest) {
+	now := a.store.Now()
+	for i := range list {
+		d := &list[i]
+		out = append(out, api.Digest{Rule: d.Rule, Channel: d.Channel, Kind: d.Kind, To: d.To, Shadow: d.Shadow, DueAt: d.DueAt,
+			Why: deliver.WhyCollected(d, now)})
+	}
+	return out
 }
 
 // lookup returns what a callback waits for that wants to know who called, with a

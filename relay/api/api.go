@@ -103,7 +103,19 @@ type Trace struct {
 	Rules      []rules.RuleTrace `json:"rules"`          // as they were then; null where that is not known
 	Note       string            `json:"note,omitempty"` // why it is not known
 	Deliveries []Delivery        `json:"deliveries"`
-	Lookup     *Lookup           `json:"lookup,omitempty"` // null where it does not wait to know who called
+	Lookup     *Lookup           `json:"lookup,omitempty"`  // null where it does not wait to know who called
+	Digests    []Digest          `json:"digests,omitempty"` // that it waits in
+}
+
+// Digest is a message that is still collecting recordings.
+type Digest struct {
+	Rule    string    `json:"rule"`
+	Channel string    `json:"channel"`
+	Kind    string    `json:"kind"`
+	To      string    `json:"to"`
+	Shadow  bool      `json:"shadow"`
+	DueAt   time.Time `json:"due_at"`
+	Why     string    `json:"why"` // where it stands, in a sentence
 }
 
 // Delivery is a delivery, without what it says.
@@ -128,6 +140,7 @@ type Delivery struct {
 	ReceiptAt     *time.Time `json:"receipt_at"`
 
 	// Of a single delivery only.
+	Recordings int         `json:"recordings,omitempty"` // that a digest tells of; 0 for a delivery that is none
 	Link       *Link       `json:"link,omitempty"`       // null where what it says has none
 	Attachment *Attachment `json:"attachment,omitempty"` // null where no recording goes with it
 	History    []Attempt   `json:"history,omitempty"`

@@ -105,6 +105,9 @@ func (l *loader) loadTemplates(at place, c *Config) {
 			switch {
 			case !c.Templates.Has(kind, send.Template):
 				l.fault(at, "no template %q for %s (have %s)", clip(send.Template), kind, strings.Join(c.Templates.Names(kind), ", "))
+			case send.Digest != "" && c.Templates.TellsAll(kind, send.Template) != nil:
+				l.fault(at, "a digest tells of many recordings, and %q does not: %v; want one such as \"digest\"",
+					clip(send.Template), c.Templates.TellsAll(kind, send.Template))
 			case c.Templates.HasLink(kind, send.Template) && !l.has(publicURL):
 				l.fault(at, "%q has {{.Link}}, which people open under [server] public_url: want that too, such as https://hooks.example.com",
 					send.Template)

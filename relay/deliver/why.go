@@ -92,6 +92,19 @@ func whyHeld(d *store.Delivery, until, now time.Time) string {
 	return text
 }
 
+// WhyCollected says in half a sentence what a digest waits for that a callback
+// waits in.
+func WhyCollected(d *store.Digest, now time.Time) string {
+	text := "waits in a digest until " + clock(d.DueAt, now)
+	if !d.DueAt.After(now) {
+		text = "is about to be sent in a digest"
+	}
+	if d.Shadow {
+		return "trial only (shadow): it " + text + ", and is not sent then"
+	}
+	return text
+}
+
 func whyDelivered(d *store.Delivery, now time.Time) string {
 	by := "the mail server"
 	switch d.Kind {

@@ -40,10 +40,18 @@ type told struct {
 	store.Recording
 	Deliveries []delivery
 	Rest       []chip // deliveries beyond those
+	Digests    []collected
 	Matched    int
 	Trace      []rules.RuleTrace
 	LooksUp    string // what it waits for, in a sentence; empty where it does not
 	Forgotten  bool   // the rules of that time are not kept any more
+}
+
+// collected is a digest that a callback waits in.
+type collected struct {
+	store.Digest
+	Who string // the contact with that address, or the address
+	Why string
 }
 
 // delivery is a delivery with all that is known of it.
@@ -52,6 +60,7 @@ type delivery struct {
 	Who        string // the contact with that address, or the address
 	Why        string
 	Segments   int  // of an SMS
+	Recordings int  // that it tells of; more than 1 in a digest
 	LinkOpens  bool // the link in what it says opens the recording
 	Attempts   []store.Attempt
 	Operations []store.Operation
@@ -157,6 +166,9 @@ func (p *Page) told(ctx context.Context, rec store.Recording, channels map[strin
 		}
 		t.Deliveries = append(t.Deliveries, one)
 	}
+	for _, d := range rec.Digests {
+		t.Digests = append(t.Digests, collected{d, plan.who(d.To), sentence(deliver.WhyCollected(&d, p.store.Now()))})
+	}
 	return t, nil
 }
 
@@ -171,6 +183,9 @@ func (p *Page) whole(ctx context.Context, id int64, plan *plan, channels map[str
 		return d, err
 	}
 	if d.Link, err = p.store.Link(ctx, id); err != nil {
+		return d, err
+	}
+	if d.Recordings, err = p.store.TellsOf(ctx, id); err != nil {
 		return d, err
 	}
 	d.LinkOpens = d.Link != nil && d.Link.RevokedAt.IsZero() && d.Link.ExpiresAt.After(p.store.Now())

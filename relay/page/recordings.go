@@ -147,6 +147,9 @@ func (p *Page) row(ctx context.Context, rec *store.Recording) (row, error) {
 	for _, d := range rec.Deliveries[:len(rec.Deliveries)-r.More] {
 		r.Chips = append(r.Chips, chip{d.State, d.Kind, plan.who(d.To)})
 	}
+	for _, d := range rec.Digests {
+		r.Chips = append(r.Chips, chip{collecting, d.Kind, plan.who(d.To)})
+	}
 	if r.Forgotten = r.Routed && plan == nil; plan != nil {
 		_, r.Rules = plan.set.Evaluate(rec.Callback)
 	}

@@ -24,7 +24,12 @@ var stateWords = map[store.State]string{
 	store.Cancelled: "cancelled",
 	store.Unknown:   "uncertain",
 	store.Shadow:    "trial only",
+	collecting:      "in a digest",
 }
+
+// collecting stands in a chip for the state of what waits in a digest, which is no
+// delivery yet.
+const collecting store.State = "collecting"
 
 // statusWords are what the statuses of recordings mean.
 var statusWords = map[string]string{

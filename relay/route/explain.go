@@ -37,6 +37,8 @@ type Message struct {
 	Quiet     quiet.Hours `json:"quiet,omitempty"`
 	HeldUntil time.Time   `json:"held_until,omitzero"`
 
+	Digest string `json:"digest,omitempty"` // for how long it is collected with others, such as 1h; empty: it is not
+
 	Problem string `json:"problem,omitempty"` // why it cannot go out; empty where it can
 
 	Attach    string `json:"attach,omitempty"`     // the format of the recording that would go with it
@@ -53,6 +55,7 @@ func (p *Plan) Explain(cb *callback.Callback) Explanation {
 		e.Deliveries[i] = Message{
 			Rule: d.Rule, Channel: d.Channel, Kind: d.Kind, To: d.To, Subject: d.Subject, Text: d.Text, HTML: d.HTML,
 			Shadow: asked.Shadow, Problem: d.LastError, Quiet: d.Quiet, HeldUntil: d.Held(cb.ReceivedAt),
+			Digest: period(asked.Digest),
 			Attach: d.Attach.Format, AttachMax: d.Attach.MaxBytes,
 		}
 		if d.Kind == render.SMS && d.Text != "" {

@@ -29,9 +29,10 @@ const copies = "copies"
 
 // Outcomes returns what cb sets off.
 func (p *Plan) Outcomes(cb *callback.Callback) []Outcome {
-	deliveries, _ := p.deliveries(cb, p.sampleLink) // tokens differ each time, and say nothing
-	outcomes := make([]Outcome, len(deliveries))
-	for i, d := range deliveries {
+	asked, _ := p.Rules.Evaluate(cb)
+	outcomes := make([]Outcome, len(asked))
+	for i, a := range asked {
+		d := p.delivery(cb, a, p.sampleLink) // tokens differ each time, and say nothing
 		if d.Kind == render.Archive {
 			d.Subject, d.To = d.To, copies
 		}

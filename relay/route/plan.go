@@ -4,6 +4,7 @@
 //
 // The plan that is in force (plan.go) is followed by the router (router.go). A
 // callback that takes more than it carries waits, and is resumed (resume.go).
+// What rules have collected becomes one message when it is due (digest.go).
 // What a plan would do is explained (explain.go), and compared with what another
 // one would (outcome.go), by the same code.
 package route
@@ -94,9 +95,18 @@ func (p *Plan) NeedsCall(cb *callback.Callback) bool {
 // with the names of the rules that matched. One whose recipient or words cannot
 // be made is [store.Dead] and says why. The others are [store.Shadow] or
 // [store.Queued].
-// A message whose template asks for a link has one of its own.
+// A message whose template asks for a link has one of its own. What is to be
+// collected says nothing yet; see [Plan.Digest].
 func (p *Plan) Deliveries(cb *callback.Callback) (deliveries []*store.Delivery, matched []string) {
-	return p.deliveries(cb, p.newLink)
+	asked, matched := p.Rules.Evaluate(cb)
+	for _, a := range asked {
+		d := collect(a)
+		if d == nil {
+			d = p.delivery(cb, a, p.newLink)
+		}
+		deliveries = append(deliveries, d)
+	}
+	return deliveries, matched
 }
 
 // decide fills in what the callback asks for, and returns the names of the rules
@@ -117,14 +127,6 @@ func (p *Plan) newLink(d *store.Delivery) string {
 
 // sampleLink makes a link for a message that is not going to be sent.
 func (p *Plan) sampleLink(*store.Delivery) string { return render.SampleLink(p.Links.PublicURL) }
-
-func (p *Plan) deliveries(cb *callback.Callback, link linker) (deliveries []*store.Delivery, matched []string) {
-	asked, matched := p.Rules.Evaluate(cb)
-	for _, a := range asked {
-		deliveries = append(deliveries, p.delivery(cb, a, link))
-	}
-	return deliveries, matched
-}
 
 func (p *Plan) delivery(cb *callback.Callback, a rules.Delivery, link linker) *store.Delivery {
 	d := &store.Delivery{Rule: a.Rule, Channel: a.Channel, Kind: a.Kind, To: a.To, Quiet: a.Quiet, State: store.Queued}

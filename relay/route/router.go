@@ -85,7 +85,7 @@ func (r *Router) routeBatch(ctx context.Context) (n int, err error) {
 		}
 		r.count(plan.decide(routed))
 		for _, d := range routed.Deliveries {
-			if d.State != store.Queued || !d.Held(r.store.Now()).IsZero() {
+			if d.State != store.Queued || d.Collect != nil || !d.Held(r.store.Now()).IsZero() {
 				continue
 			}
 			if slot := r.deliverer.Reserve(d.Channel); slot != nil {
@@ -133,7 +133,7 @@ func (r *Router) handOver(batch []store.Routed, slots map[*store.Delivery]*deliv
 			switch {
 			case err != nil && slot != nil:
 				slot.Free()
-			case err != nil:
+			case err != nil, d.Collect != nil:
 			case slot != nil:
 				slot.Hand(d)
 			case d.State == store.Queued && !d.NextAttemptAt.After(d.CreatedAt): // else it is held

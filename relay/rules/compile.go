@@ -235,6 +235,7 @@ func (c *compiler) compileSend(path string, d *Send) send {
 		s.recipients = append(s.recipients, recipient{template: t, call: err == nil && t.HasCall()})
 	}
 	c.compileQuiet(path, d, &s)
+	c.compileDigest(path, d, &s)
 	return s
 }
 

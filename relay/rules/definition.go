@@ -50,9 +50,10 @@ func (c *Conditions) empty() bool {
 // Send is one entry of a rule's send.
 type Send struct {
 	Via      string   `toml:"via" json:"via"`
-	To       Patterns `toml:"to" json:"to"`                 // groups, contacts, addresses, or templates that yield one
-	Template string   `toml:"template" json:"template"`     // neither it nor To is there for an archive
-	Quiet    string   `toml:"quiet" json:"quiet,omitempty"` // such as 21:00-08:00 Europe/Berlin
+	To       Patterns `toml:"to" json:"to"`                   // groups, contacts, addresses, or templates that yield one
+	Template string   `toml:"template" json:"template"`       // neither it nor To is there for an archive
+	Quiet    string   `toml:"quiet" json:"quiet,omitempty"`   // such as 21:00-08:00 Europe/Berlin
+	Digest   string   `toml:"digest" json:"digest,omitempty"` // such as 1h: what it makes is collected for so long
 
 	Attach    string `toml:"attach" json:"attach,omitempty"`         // a format: the recording goes with the email
 	AttachMax string `toml:"attach_max" json:"attach_max,omitempty"` // such as 10MB; a larger one does not

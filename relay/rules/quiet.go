@@ -64,17 +64,20 @@ func endless(hours quiet.Hours) string {
 	return fmt.Sprintf("quiet hours leave no time to tell anybody anything (%s)", hours)
 }
 
-// hurry lets a delivery that is asked for again go out without the quiet hours
-// of the send that asked first, where this one has none of its own: what may go
-// out at once does.
+// hurry lets a delivery that is asked for again go out without the quiet hours of
+// the send that asked first, where this one has none of its own, and by itself
+// where this one does not collect: what may go out at once does.
 func (w *walk) hurry(again *Delivery) {
-	if again.Quiet != w.set.book.quiet[fold(again.To)] {
-		return
-	}
+	aloud := again.Quiet == w.set.book.quiet[fold(again.To)]
 	id := again.identity()
 	for i := range w.deliveries {
-		if first := &w.deliveries[i]; first.Quiet != again.Quiet && first.identity() == id {
+		first := &w.deliveries[i]
+		if first.Quiet == again.Quiet && first.Digest == again.Digest || first.identity() != id {
+			continue
+		}
+		if aloud {
 			first.Quiet = again.Quiet
 		}
+		first.Digest = min(first.Digest, again.Digest)
 	}
 }

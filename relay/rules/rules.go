@@ -19,6 +19,7 @@ package rules
 import (
 	"strings"
 	"sync"
+	"time"
 
 	"ringpost/relay/callback"
 	"ringpost/relay/quiet"
@@ -43,13 +44,14 @@ type Set struct {
 type Delivery struct {
 	Rule     string
 	Channel  string
-	Kind     string      // the channel's
-	To       string      // an email address, a phone number, or a path in an archive
-	Template string      // of the words; of an archive, that of its paths
-	Quiet    quiet.Hours // in which it is not sent
-	Shadow   bool        // it is only noted, not sent
-	Problem  string      // why nobody can be told; empty where somebody can
-	Attach   *Attach     // what goes with it; nil for nothing
+	Kind     string        // the channel's
+	To       string        // an email address, a phone number, or a path in an archive
+	Template string        // of the words; of an archive, that of its paths
+	Quiet    quiet.Hours   // in which it is not sent
+	Digest   time.Duration // for which it is collected with others; 0: it is sent by itself
+	Shadow   bool          // it is only noted, not sent
+	Problem  string        // why nobody can be told; empty where somebody can
+	Attach   *Attach       // what goes with it; nil for nothing
 }
 
 // rule is a compiled rule. Its conditions and exceptions begin with those whose
@@ -70,7 +72,8 @@ type send struct {
 	channel, kind, template string
 	recipients              []recipient
 	quiet                   quiet.Hours
-	attach                  *Attach // nil for nothing
+	digest                  time.Duration // 0: nothing is collected
+	attach                  *Attach       // nil for nothing
 }
 
 // Definition returns what the set was compiled from. It is not to be changed.
@@ -122,6 +125,7 @@ func (w *walk) visit(r *rule, trace *RuleTrace) (stop bool) {
 			for _, found := range s.recipients[j].resolve(&w.set.book, s.kind, data) {
 				d := Delivery{Rule: r.name, Channel: s.channel, Kind: s.kind, To: found.to,
 					Template: s.template, Shadow: r.shadow, Problem: found.problem, Attach: s.attach}
+				d.Digest = s.digest
 				w.set.book.hush(&d, s.quiet)
 				w.add(d, trace)
 			}

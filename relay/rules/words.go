@@ -111,6 +111,9 @@ func (s *Send) words(b *Book) string {
 		what += " with the recording as " + strings.ToUpper(s.Attach)
 	}
 	text := what + " (channel " + s.Via + ", template " + s.Template + ") to " + inWords(names, "and")
+	if s.Digest != "" {
+		text += ", in digests of " + s.Digest
+	}
 	if s.Quiet != "" {
 		text += ", but not in quiet hours (" + s.Quiet + ")"
 	}
