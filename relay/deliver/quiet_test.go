@@ -63,7 +63,11 @@ func TestARetryThatFallsIntoQuietHoursWaitsForTheirEnd(t *testing.T) {
 		b := newBench(t, map[string]deliver.Channel{"email": {Channel: ch, Workers: 1}})
 		settle(time.Second)
 		id := b.routeQuiet("email", atOne, "alice@example.com")
-		settle(7 * time.Hour)
+		settle(56 * time.Minute) // after the last attempt before one
+		if d, _ := b.delivery(id); d.NextAttemptAt.Format("15:04") != "08:00" {
+			t.Errorf("the next attempt is at %v, want 08:00", d.NextAttemptAt)
+		}
+		settle(6 * time.Hour)
 		before := len(ch.attempts("alice@example.com"))
 		d, attempts := b.delivery(id)
 		if d.State != store.Retrying || len(attempts) != before || before < 5 || d.NextAttemptAt.Format("15:04") != "08:00" {

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"ringpost/relay/channel"
 	"ringpost/relay/deliver"
 	"ringpost/relay/metrics"
 	"ringpost/relay/render"
@@ -150,7 +151,8 @@ func TestDigestsGoOutAsTheyAreDue(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		log := slog.New(slog.DiscardHandler)
 		d := deliver.New(ctx, s, metrics.New("test"), log)
-		if err := d.Configure(ctx, deliver.Policy{FirstRetry: time.Second, MaxRetry: time.Hour, GiveUpAfter: time.Hour}, nil); err != nil {
+		channels := map[string]deliver.Channel{"mail": {Channel: channel.NewLog(log), Workers: 1, Prefetch: 2}}
+		if err := d.Configure(ctx, deliver.Policy{FirstRetry: time.Second, MaxRetry: time.Hour, GiveUpAfter: time.Hour}, channels); err != nil {
 			t.Fatal(err)
 		}
 		r := route.NewRouter(s, d, metrics.New("test"), log, digestPlan(t, false, hourly("mail", "alice@example.com", "digest")))
@@ -182,6 +184,9 @@ func TestDigestsGoOutAsTheyAreDue(t *testing.T) {
 				t.Fatal(err)
 			}
 			total += n
+			if one.State != store.Delivered {
+				t.Errorf("a digest is %s (%s), want delivered", one.State, one.LastError)
+			}
 		}
 		if first := made[1].CreatedAt.Sub(begun); total != 6 || first < time.Hour || first > time.Hour+6*time.Second {
 			t.Errorf("they tell of %d recordings, the first after %v; want all six, the first after an hour", total, first)
