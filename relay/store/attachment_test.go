@@ -88,10 +88,12 @@ func TestRemoveForgetsAttachments(t *testing.T) {
 			d := attached(store.Dead)
 			d.LastError = "no such contact"
 			route(t, s, "RE1", threeDays, d)
+			bury(t, s)
 			remove(t, s, s.Now(), 1)
 			plain := aDelivery("email", store.Dead)
 			route(t, s, "RE2", threeDays, plain)
 			check(t, "what goes with another", read(t, s, plain.ID).Attach, store.Attachment{})
+			bury(t, s)
 			remove(t, s, s.Now(), 1)
 		}
 	})

@@ -32,6 +32,16 @@ func (s State) Finished() bool {
 	return true
 }
 
+// Reaches reports whether the recipient has the message, may have it, or is about
+// to get it.
+func (s State) Reaches() bool {
+	switch s {
+	case Queued, Sending, Retrying, Delivered, Unknown:
+		return true
+	}
+	return false
+}
+
 // Retryable reports whether a person may have a delivery in that state sent
 // again, or at once.
 func (s State) Retryable() bool {
@@ -82,4 +92,6 @@ type Delivery struct {
 
 	Receipt   string    // how far the provider says the message is, as in [callback.Receipt]; empty where it has not
 	ReceiptAt time.Time // when it said so
+
+	Aftermath Aftermath // what has followed from it that it is, or was, dead
 }

@@ -48,8 +48,13 @@ func (s *Store) Finish(ctx context.Context, d *Delivery, o Outcome) error {
 	if err := s.writer.write(ctx, write{ending: e}); err != nil {
 		return fmt.Errorf("record delivery %d: %w", d.ID, err)
 	}
+	dead := o.State == Dead
 	if r := e.settled; r != nil {
 		d.State, d.Receipt, d.ReceiptAt, d.LastError = r.State, r.Receipt, r.ReceiptAt, r.LastError
+		dead = r.State == Dead
+	}
+	if dead {
+		wake(s.died)
 	}
 	return nil
 }
@@ -80,6 +85,9 @@ func (s *Store) Expire(ctx context.Context, channel, reason string) (n int64, er
 			return n, fmt.Errorf("expire deliveries: %w", err)
 		}
 		n += *batch
+		if *batch > 0 {
+			wake(s.died)
+		}
 		if *batch < expireBatch {
 			return n, nil
 		}

@@ -164,7 +164,8 @@ func (c *committer) commit(group []*write) error {
 	return nil
 }
 
-// apply does what comes in numbers for all at once.
+// apply does what comes in numbers for all at once: what the others add, too, so
+// that all that is added has ids in one order.
 func (c *committer) apply(tx *tx, group []*write) error {
 	for _, w := range group {
 		if w.do == nil {
@@ -174,6 +175,7 @@ func (c *committer) apply(tx *tx, group []*write) error {
 			return err
 		}
 	}
+	c.added = append(c.added, tx.added...)
 	if len(c.added) > 0 {
 		if err := tx.engine.add(tx, c.added); err != nil {
 			return err

@@ -11,6 +11,7 @@ import (
 // addition is a callback on its way into the store.
 type addition struct {
 	*callback.Callback
+	status        string // as it is stored
 	fields, query string // JSON
 	receivedAt    int64
 	stored        bool  // it was not there before
@@ -23,11 +24,8 @@ type addition struct {
 // error of an ended ctx leaves open whether cb was stored. Its Call is not: what is
 // known of a call is kept by [Store.EndLookup].
 func (s *Store) Add(ctx context.Context, cb *callback.Callback) (stored bool, err error) {
-	a := &addition{Callback: cb, receivedAt: micros(s.clock.at(cb.ReceivedAt))}
-	if a.fields, err = encode(cb.Fields); err != nil {
-		return false, fmt.Errorf("store callback: %w", err)
-	}
-	if a.query, err = encode(cb.Query); err != nil {
+	a, err := s.addition(cb, cb.RecordingStatus)
+	if err != nil {
 		return false, fmt.Errorf("store callback: %w", err)
 	}
 	if err := s.writer.write(ctx, write{add: a}); err != nil {
@@ -39,12 +37,17 @@ func (s *Store) Add(ctx context.Context, cb *callback.Callback) (stored bool, er
 	return a.stored, nil
 }
 
-func (s *Store) wakeRouter() {
-	select {
-	case s.added <- struct{}{}:
-	default: // a wake-up is waiting already
+// addition returns what is to be stored of cb, under that status.
+func (s *Store) addition(cb *callback.Callback, status string) (a *addition, err error) {
+	a = &addition{Callback: cb, status: status, receivedAt: micros(s.clock.at(cb.ReceivedAt))}
+	if a.fields, err = encode(cb.Fields); err != nil {
+		return nil, err
 	}
+	a.query, err = encode(cb.Query)
+	return a, err
 }
+
+func (s *Store) wakeRouter() { wake(s.added) }
 
 // encode returns m as a JSON object, and nothing where it is empty, as it is in
 // almost every callback.

@@ -9,7 +9,7 @@ import (
 
 const deliveryColumns = `d.id, d.callback_id, c.recording_sid, c.received_at, d.rule, d.channel, d.kind, d.recipient,
 	d.subject, d.state, d.attempts, d.unsure, d.created_at, d.next_attempt_at, d.give_up_at, d.finished_at,
-	d.last_error, d.provider_id, d.receipt, d.receipt_at, ` + quietHours
+	d.last_error, d.provider_id, d.receipt, d.receipt_at, d.settled, ` + quietHours
 
 // waiting is the condition of the indexes deliveries_due and
 // deliveries_give_up, word for word, without which SQLite does not use them.
@@ -33,6 +33,9 @@ func (s *Store) Recover(ctx context.Context, pause map[string]time.Duration) ([]
 	})
 	if err != nil {
 		return nil, fmt.Errorf("recover leases: %w", err)
+	}
+	if len(*channels) > 0 { // receipts may have said that one of them does not arrive
+		wake(s.died)
 	}
 	return *channels, nil
 }
@@ -180,7 +183,7 @@ func scanDelivery(rows *sql.Rows, d *Delivery, more ...any) error {
 	var receipt sql.NullString
 	err := rows.Scan(append([]any{&d.ID, &d.CallbackID, &d.Recording, &received, &d.Rule, &d.Channel, &d.Kind, &d.To,
 		&d.Subject, &d.State, &d.Attempts, &d.Unsure, &created, &next, &giveUp, &finished,
-		&d.LastError, &d.ProviderID, &receipt, &receiptAt, &d.Quiet}, more...)...)
+		&d.LastError, &d.ProviderID, &receipt, &receiptAt, &d.Aftermath, &d.Quiet}, more...)...)
 	if err != nil {
 		return err
 	}

@@ -64,7 +64,8 @@ func (s *Store) Linked(ctx context.Context, token string) ([]Stored, error) {
 			SELECT other.id FROM links l CROSS JOIN deliveries d CROSS JOIN callbacks c CROSS JOIN callbacks other
 			WHERE l.token = ? AND l.revoked_at = 0 AND l.expires_at > ? AND d.id = l.delivery_id
 				AND c.id = CASE l.callback_id WHEN 0 THEN d.callback_id ELSE l.callback_id END
-				AND other.recording_sid = c.recording_sid AND other.account_sid = c.account_sid)
+				AND other.recording_sid = c.recording_sid AND other.account_sid = c.account_sid
+				AND other.recording_status NOT LIKE 'undelivered/%')
 		ORDER BY id DESC`, token, micros(s.clock.now()))
 	if err != nil {
 		return nil, fmt.Errorf("look for what a link opens: %w", err)

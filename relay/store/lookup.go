@@ -192,6 +192,9 @@ func (s *Store) EndLookup(ctx context.Context, l *Lookup, call *callback.Call, g
 	if err != nil {
 		return r, false, fmt.Errorf("end a look-up: %w", err)
 	}
+	if anyDead([]Routed{r}) {
+		wake(s.died)
+	}
 	return r, *ended, nil
 }
 

@@ -41,7 +41,7 @@ func (r recorded) QueryContext(ctx context.Context, query string, args []driver.
 
 // fullScan is a line of a query plan that goes through a whole table or a whole
 // index.
-var fullScan = regexp.MustCompile(`SCAN (d|c|k|m|o|other|calls|deliveries|callbacks|messages|attempts|operations|tallies|links|l|g|t|digests|digested|lookups|a|attachments)\b`)
+var fullScan = regexp.MustCompile(`SCAN (d|c|k|m|o|other|calls|deliveries|callbacks|messages|attempts|operations|tallies|links|l|g|t|digests|digested|lookups|fallbacks|f|a|attachments)\b`)
 
 func TestQueriesUseTheirIndexes(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "ringpost.db")
@@ -127,6 +127,20 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 		{"of recordings", func() error { _, err := s.Of(ctx, []string{"RE1", "RE2"}); return err }, "callbacks USING INDEX sqlite_autoindex_callbacks_1 (recording_sid=?)"},
 		{"unfinished", func() error { _, err := s.Unfinished(ctx, since, 0, since, 9); return err }, "c USING INDEX callbacks_in_progress (received_at>? AND received_at<?)"},
 		{"unfinished, what came later", func() error { _, err := s.Unfinished(ctx, since, 0, since, 9); return err }, "other USING COVERING INDEX sqlite_autoindex_callbacks_1 (recording_sid=? AND recording_status=?)"},
+		{"dead letters", func() error { _, err := s.DeadLetters(ctx, 0, 9); return err }, "d USING INDEX deliveries_unsettled (id>?)"},
+		{"fallbacks", func() error { _, err := s.Fallbacks(ctx, 1); return err }, "f USING " + primaryKey},
+		{"settle", func() error {
+			err := s.write(ctx, func(tx *tx) error {
+				_, err := tx.exec(`UPDATE deliveries SET state = 'dead', settled = 0 WHERE id = 1`)
+				return err
+			})
+			list, err2 := s.DeadLetters(ctx, 0, 1)
+			if err == nil && err2 == nil {
+				_, err = s.Settle(ctx, []Settlement{{DeadLetter: list[0],
+					Fallbacks: []Fallback{{Delivery: &Delivery{Channel: "email", To: "y", Text: "x", State: Queued}}}}}, 0)
+			}
+			return errors.Join(err, err2)
+		}, "d USING INDEX deliveries_callback (callback_id=?)"},
 		{"begin a sweep", func() error { _, err := s.BeginSweep(ctx, "recordings", 0); return err }, "sweeps USING PRIMARY KEY (name=?)"},
 		{"next look-up", func() error { _, _, err := s.NextLookup(ctx); return err }, "lookups_due (owner=?)"},
 		{"claim look-ups", func() error { _, err := s.ClaimLookups(ctx, 9); return err }, "lookups_due (owner=? AND due_at<?)"},

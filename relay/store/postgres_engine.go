@@ -50,12 +50,12 @@ func (postgres) bind(query string) string {
 // key is what a callback is known by.
 type key struct{ recording, status, account string }
 
-func (a *addition) key() key { return key{a.RecordingSid, a.RecordingStatus, a.AccountSid} }
+func (a *addition) key() key { return key{a.RecordingSid, a.status, a.AccountSid} }
 
 func (postgres) add(t *tx, added []*addition) error {
 	// In the same order on every node, or two of them wait for each other.
 	slices.SortStableFunc(added, func(a, b *addition) int {
-		return cmp.Or(cmp.Compare(a.RecordingSid, b.RecordingSid), cmp.Compare(a.RecordingStatus, b.RecordingStatus),
+		return cmp.Or(cmp.Compare(a.RecordingSid, b.RecordingSid), cmp.Compare(a.status, b.status),
 			cmp.Compare(a.AccountSid, b.AccountSid))
 	})
 	first := make(map[key]*addition, len(added))
@@ -65,7 +65,7 @@ func (postgres) add(t *tx, added []*addition) error {
 		if _, again := first[a.key()]; !again {
 			first[a.key()] = a
 		}
-		columns.text(a.AccountSid, a.RecordingSid, a.RecordingStatus, a.CallSid, a.RecordingUrl, a.RecordingSource,
+		columns.text(a.AccountSid, a.RecordingSid, a.status, a.CallSid, a.RecordingUrl, a.RecordingSource,
 			a.RecordingChannels, a.fields, a.query)
 		columns.number(int64(a.RecordingDuration), a.receivedAt, number(a.Late))
 	}

@@ -181,6 +181,7 @@ func TestAFinishedDeliveryHasNoQuietHoursAndIsForgottenWithThem(t *testing.T) {
 				t.Errorf("a delivery that is %s has the quiet hours %q, want none", one.State, got)
 			}
 		}
+		bury(t, s)
 		if n, err := s.Remove(t.Context(), s.Now().Add(time.Hour)); n != 1 || err != nil {
 			t.Fatalf("Remove() = %d, %v, want 1", n, err)
 		}

@@ -54,6 +54,9 @@ func (s *Store) Receive(ctx context.Context, r *callback.Receipt, reason string)
 	if err != nil {
 		return nil, "", fmt.Errorf("note a receipt of delivery %d: %w", r.Delivery, err)
 	}
+	if made.delivery != nil && made.delivery.State == Dead {
+		wake(s.died)
+	}
 	return made.delivery, made.was, nil
 }
 

@@ -14,7 +14,8 @@ const sweepBatch = 200
 
 // Remove forgets the callbacks received before the cutoff, with all that belongs
 // to them, and returns how many callbacks those were. A callback stays while one
-// of its deliveries is unfinished, or it waits for its call. What belongs to no callback is forgotten too
+// of its deliveries is unfinished, or is dead and nothing has followed from that,
+// or it waits for its call. What belongs to no callback is forgotten too
 // once it is as old and serves for nothing any more; counts are kept for a month
 // at least.
 func (s *Store) Remove(ctx context.Context, before time.Time) (n int64, err error) {
@@ -83,11 +84,11 @@ func (t *tx) remove(ids []int64) (n int64, err error) {
 		return 0, err
 	}
 	ids, err = t.ids(`SELECT id FROM callbacks c WHERE id `+t.engine.inIDs()+`
-		AND NOT EXISTS (SELECT 1 FROM deliveries WHERE callback_id = c.id AND finished_at IS NULL)
+		AND NOT EXISTS (SELECT 1 FROM deliveries WHERE callback_id = c.id AND (finished_at IS NULL OR `+unsettled+`))
 		AND NOT EXISTS (SELECT 1 FROM lookups WHERE callback_id = c.id)
 		AND NOT EXISTS (SELECT 1 FROM digested WHERE callback_id = c.id)
 		AND NOT EXISTS (SELECT 1 FROM sent_on s JOIN deliveries d ON d.id = s.delivery_id
-			WHERE s.callback_id = c.id AND d.finished_at IS NULL)`, t.engine.ids(ids))
+			WHERE s.callback_id = c.id AND (d.finished_at IS NULL OR `+unsettled+`))`, t.engine.ids(ids))
 	if err != nil || len(ids) == 0 {
 		return 0, err
 	}
@@ -98,6 +99,7 @@ func (t *tx) remove(ids []int64) (n int64, err error) {
 		`DELETE FROM sent_on WHERE delivery_id IN (SELECT id FROM deliveries WHERE callback_id ` + these + `)`,
 		`DELETE FROM sent_on WHERE callback_id ` + these,
 		`DELETE FROM quiet_hours WHERE delivery_id IN (SELECT id FROM deliveries WHERE callback_id ` + these + `)`,
+		`DELETE FROM fallbacks WHERE delivery_id IN (SELECT id FROM deliveries WHERE callback_id ` + these + `)`,
 		`DELETE FROM links WHERE delivery_id IN (SELECT id FROM deliveries WHERE callback_id ` + these + `)`,
 		`DELETE FROM attachments WHERE delivery_id IN (SELECT id FROM deliveries WHERE callback_id ` + these + `)`,
 		`DELETE FROM attempts WHERE delivery_id IN (SELECT id FROM deliveries WHERE callback_id ` + these + `)`,

@@ -59,6 +59,7 @@ func TestRemoveKeepsWhatIsNotFinished(t *testing.T) {
 		mixed := []*store.Delivery{aDelivery("sms", store.Dead), aDelivery("sms", store.Queued), aDelivery("sms", store.Shadow)}
 		route(t, s, "mixed", threeDays, mixed...)
 		add(t, s, "unrouted")
+		bury(t, s)
 		cutoff := time.Now()
 		remove(t, s, cutoff, 5)
 		for state, id := range ids {
@@ -90,7 +91,7 @@ func TestRemoveForgetsAnyNumber(t *testing.T) {
 		}
 		i := 0
 		batch, err := s.Route(t.Context(), many, threeDays, 0, func(store.Stored) []*store.Delivery {
-			d := aDelivery("email", store.Dead)
+			d := aDelivery("email", store.Cancelled)
 			if i%100 == 0 {
 				d.State = store.Queued
 			}

@@ -52,6 +52,7 @@ func scanCallback(rows *sql.Rows, more ...any) (Stored, error) {
 	if err != nil {
 		return cb, err
 	}
+	cb.RecordingStatus = status(cb.RecordingStatus)
 	cb.ReceivedAt, cb.RoutedAt = fromMicros(received), fromMicros(routed.Int64)
 	if cb.LooksUp = call.Valid && call.String == ""; cb.LooksUp {
 		cb.RoutedAt, cb.PlanID = time.Time{}, 0 // the rules have not decided yet
@@ -95,6 +96,9 @@ func (s *Store) RouteBy(ctx context.Context, n int, giveUpAfter time.Duration, p
 	}
 	if slices.ContainsFunc(routed, func(r Routed) bool { return !r.LookUpUntil.IsZero() }) {
 		s.wakeLookups()
+	}
+	if anyDead(routed) {
+		wake(s.died)
 	}
 	return routed, nil
 }

@@ -65,7 +65,16 @@ func (s *Store) Recording(ctx context.Context, callback int64) ([]Recording, err
 	return found, nil
 }
 
-// recordings reads those of the callbacks that are there, in that order.
+// Received returns those of the callbacks that are there with their deliveries, in
+// that order.
+func (s *Store) Received(ctx context.Context, callbacks []int64) ([]Recording, error) {
+	found, err := s.recordings(ctx, callbacks)
+	if err != nil {
+		return nil, fmt.Errorf("read callbacks: %w", err)
+	}
+	return found, nil
+}
+
 func (s *Store) recordings(ctx context.Context, ids []int64) ([]Recording, error) {
 	if len(ids) == 0 {
 		return []Recording{}, nil

@@ -23,7 +23,8 @@ type session struct {
 // tx is a transaction under way.
 type tx struct {
 	*session
-	ctx context.Context
+	ctx   context.Context
+	added []*addition // to be added in it, where it is the committer's
 }
 
 func newSession(db *sql.DB, e engine, patience time.Duration) *session {
@@ -47,7 +48,7 @@ func (s *session) transact(single bool, do func(*tx) error) error {
 		}
 		s.conn = conn
 	}
-	tx := &tx{s, ctx}
+	tx := &tx{session: s, ctx: ctx}
 	if single {
 		return tx.undo(do(tx))
 	}

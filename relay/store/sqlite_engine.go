@@ -50,7 +50,7 @@ func (sqlite) add(t *tx, added []*addition) error {
 				recording_duration, recording_source, recording_channels, fields, query, received_at, late)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 			ON CONFLICT DO NOTHING`,
-			a.AccountSid, a.RecordingSid, a.RecordingStatus, a.CallSid, a.RecordingUrl,
+			a.AccountSid, a.RecordingSid, a.status, a.CallSid, a.RecordingUrl,
 			a.RecordingDuration, a.RecordingSource, a.RecordingChannels, a.fields, a.query, a.receivedAt, a.Late)
 		if err != nil {
 			return err

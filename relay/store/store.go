@@ -6,7 +6,8 @@
 // it is marked in one transaction (routing.go). A delivery is claimed under a
 // lease (lease.go), and what came of the attempt is recorded (finish.go),
 // until it ends delivered, dead, cancelled or unknown. What the provider says
-// after that comes by receipt.go. operate.go, forward.go and pause.go are what
+// after that comes by receipt.go, and what follows from one that is dead by
+// deadletter.go. operate.go, forward.go and pause.go are what
 // people do, which is written down with who did it.
 //
 // A callback that the rules cannot decide about before it is known who called waits
@@ -60,6 +61,7 @@ type Store struct {
 	writer *committer
 	reader *sql.DB
 	added  chan struct{}
+	died   chan struct{}
 	close  func() error // what this kind of store has open beside
 
 	lookups chan struct{}
@@ -94,7 +96,7 @@ func Open(ctx context.Context, location string, log *slog.Logger) (*Store, error
 func newStore(e engine, c *clock, writer *session, reader *sql.DB, h *handoff) *Store {
 	name := rand.Text()
 	return &Store{engine: e, clock: c, name: name, writer: newCommitter(writer, name, h), reader: reader,
-		added: make(chan struct{}, 1), lookups: make(chan struct{}, 1), handoff: h}
+		added: make(chan struct{}, 1), died: make(chan struct{}, 1), lookups: make(chan struct{}, 1), handoff: h}
 }
 
 // Now is the database's time, by which deliveries are due, leased and given up.
