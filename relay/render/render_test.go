@@ -49,15 +49,20 @@ func with(t testing.TB, text string) *render.Templates {
 
 func TestBuiltinTemplatesSayWhatTheGoldenFilesSay(t *testing.T) {
 	templates := builtin(t)
-	statuses := map[string]string{"recording": "completed", "absent": "absent", "started": "in-progress", "failed": "failed", "link": "completed", "digest": "completed", "missing": "missing"}
+	statuses := map[string]string{"recording": "completed", "absent": "absent", "started": "in-progress", "failed": "failed", "link": "completed", "digest": "completed", "missing": "missing",
+		"undelivered": "undelivered"}
 	for _, kind := range []string{render.Email, render.SMS} {
-		if got := strings.Join(templates.Names(kind), " "); got != "absent digest failed link missing recording started" {
-			t.Errorf("Names(%q) = %q, want absent digest failed link missing recording started", kind, got)
+		if got := strings.Join(templates.Names(kind), " "); got != "absent digest failed link missing recording started undelivered" {
+			t.Errorf("Names(%q) = %q, want absent digest failed link missing recording started undelivered", kind, got)
 		}
 		for _, name := range templates.Names(kind) {
 			d := render.Sample()
 			d.Rule = "managers get every finished recording"
 			d.RecordingStatus = statuses[name]
+			if name == "undelivered" {
+				d.Fields = map[string]string{"DeliveryId": "17", "DeliveryRule": "agents <1>", "DeliveryChannel": "sms",
+					"DeliveryTo": "+15550100002", "DeliveryError": "the carrier did not deliver it: the phone is switched off or out of reach (code 30003)"}
+			}
 			m, err := templates.Render(kind, name, d)
 			if err != nil {
 				t.Errorf("Render(%q, %q): %v", kind, name, err)
@@ -70,6 +75,22 @@ func TestBuiltinTemplatesSayWhatTheGoldenFilesSay(t *testing.T) {
 			golden(t, name+"."+kind+".txt", text)
 			if m.HTML != "" {
 				golden(t, name+"."+kind+".html", m.HTML)
+			}
+		}
+	}
+}
+
+// One rule may ask for both, and has one template for them.
+func TestTheTemplatesOfOurOwnStatusesHaveWordsForEachOther(t *testing.T) {
+	templates := builtin(t)
+	for _, kind := range []string{render.Email, render.SMS} {
+		for _, status := range []string{"missing", "undelivered"} {
+			d := render.Sample()
+			d.RecordingStatus = status
+			a, err := templates.Render(kind, "missing", d)
+			b, err2 := templates.Render(kind, "undelivered", d)
+			if err != nil || err2 != nil || a != b {
+				t.Errorf("of a callback that is %s, missing says %q (%v) and undelivered %q (%v), want the same", status, a.Text, err, b.Text, err2)
 			}
 		}
 	}
@@ -93,14 +114,14 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
-func TestOnlyRecordingsHaveHTMLAndItIsSmall(t *testing.T) {
+func TestTheHTMLOfTheBuiltinTemplatesIsSmall(t *testing.T) {
 	templates := builtin(t)
 	for _, name := range templates.Names(render.Email) {
 		m, err := templates.Render(render.Email, name, render.Sample())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if has := m.HTML != ""; has != (name == "recording" || name == "link" || name == "digest") {
+		if has := m.HTML != ""; has != strings.Contains("recording link digest missing undelivered", name) {
 			t.Errorf("Render(email, %q) has HTML: %t", name, has)
 		}
 		if len(m.HTML) > 3500 {
@@ -145,9 +166,9 @@ func TestATemplateIsForItsKindOnly(t *testing.T) {
 		t.Fatal(errs)
 	}
 	for _, test := range []struct{ kind, name, want string }{
-		{render.Email, "short", "template short: there is none for email (have absent, digest, failed, link, long, missing, recording, started)"},
-		{render.SMS, "long", "template long: there is none for sms (have absent, digest, failed, link, missing, recording, short, started)"},
-		{render.Log, "none", "template none: there is none for log (have absent, digest, failed, link, long, missing, recording, short, started)"},
+		{render.Email, "short", "template short: there is none for email (have absent, digest, failed, link, long, missing, recording, started, undelivered)"},
+		{render.SMS, "long", "template long: there is none for sms (have absent, digest, failed, link, missing, recording, short, started, undelivered)"},
+		{render.Log, "none", "template none: there is none for log (have absent, digest, failed, link, long, missing, recording, short, started, undelivered)"},
 	} {
 		if templates.Has(test.kind, test.name) {
 			t.Errorf("Has(%q, %q) = true, want false", test.kind, test.name)
