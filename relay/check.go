@@ -12,6 +12,7 @@ import (
 	"ringpost/relay/config"
 	"ringpost/relay/render"
 	"ringpost/relay/route"
+	"ringpost/relay/rules"
 )
 
 // Test runs the configuration's own tests and returns those that fail.
@@ -86,6 +87,9 @@ func runTest(plan *route.Plan, t config.Test, space string) (differences []strin
 	explanation := plan.Explain(cb)
 	sent := make(map[string]bool)
 	for _, m := range explanation.Deliveries {
+		if m.FallbackProblem != "" {
+			differences = append(differences, fmt.Sprintf("rule %q: the fallback of a message by %s would be dead: %s", m.Rule, m.Channel, m.FallbackProblem))
+		}
 		switch {
 		case m.Shadow:
 		case m.Problem != "":
@@ -131,24 +135,35 @@ func Warnings(cfg *config.Config) []config.Problem {
 	var problems []config.Problem
 	for i, r := range cfg.RuleList {
 		for j, send := range r.Send {
-			if cfg.Channels[send.Via].Kind != render.SMS {
-				continue
-			}
-			data := render.Sample()
-			data.Rule = r.Name
-			data.Link = func() string { return render.SampleLink(cfg.Server.PublicURL) }
-			m, err := cfg.Templates.Render(render.SMS, send.Template, data)
-			if err != nil {
-				continue // reported with the templates
-			}
-			if n, encoding := render.Segments(m.Text); n > 1 {
-				problems = append(problems, config.Problem{
-					File: cfg.File, Line: cfg.Line(fmt.Sprintf("rule[%d].send[%d].template", i, j)), Warning: true,
-					Text: fmt.Sprintf("rule %q: template %q: an SMS such as this takes %d segments (%s): one is the cheapest",
-						r.Name, send.Template, n, encoding),
-				})
+			path := fmt.Sprintf("rule[%d].send[%d]", i, j)
+			problems = append(problems, longSMS(cfg, path, r.Name, &send)...)
+			if f := send.Fallback; f != nil {
+				problems = append(problems, longSMS(cfg, path+".fallback", r.Name, f.Send(&send))...)
 			}
 		}
 	}
 	return problems
+}
+
+// longSMS warns of a template whose SMS take more than one segment, where it is
+// used for SMS.
+func longSMS(cfg *config.Config, path, rule string, send *rules.Send) []config.Problem {
+	if cfg.Channels[send.Via].Kind != render.SMS {
+		return nil
+	}
+	data := render.Sample()
+	data.Rule = rule
+	data.Link = func() string { return render.SampleLink(cfg.Server.PublicURL) }
+	m, err := cfg.Templates.Render(render.SMS, send.Template, data)
+	if err != nil {
+		return nil // reported with the templates
+	}
+	n, encoding := render.Segments(m.Text)
+	if n <= 1 {
+		return nil
+	}
+	return []config.Problem{{
+		File: cfg.File, Line: cfg.Line(path + ".template"), Warning: true,
+		Text: fmt.Sprintf("rule %q: template %q: an SMS such as this takes %d segments (%s): one is the cheapest", rule, send.Template, n, encoding),
+	}}
 }

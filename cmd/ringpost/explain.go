@@ -232,8 +232,10 @@ func (p *program) printMessage(m route.Message, to string) {
 	}
 	if m.Problem != "" {
 		fmt.Fprintf(p.stdout, "    %s\n", printable(m.Problem))
+		p.printFallback(m)
 		return
 	}
+	defer p.printFallback(m)
 	text := strings.TrimSpace(m.Text)
 	if m.Subject != "" {
 		text = "Subject: " + m.Subject + "\n\n" + text
@@ -246,5 +248,15 @@ func (p *program) printMessage(m route.Message, to string) {
 	}
 	if m.Attach != "" {
 		fmt.Fprintf(p.stdout, "    with the recording as %s, if it has at most %s\n", strings.ToUpper(m.Attach), rules.Size(m.AttachMax))
+	}
+}
+
+// printFallback prints what would take the place of a message.
+func (p *program) printFallback(m route.Message) {
+	if m.Fallback != "" {
+		fmt.Fprintf(p.stdout, "    where it is not delivered: %s\n", printable(m.Fallback))
+	}
+	if m.FallbackProblem != "" {
+		fmt.Fprintf(p.stdout, "    ✗ the fallback cannot be sent %s\n", printable(m.FallbackProblem))
 	}
 }

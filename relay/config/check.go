@@ -61,10 +61,15 @@ func (l *loader) compile(c *Config) {
 // it names: channels that could not be read, or contacts and groups.
 func (l *loader) follows(c *Config, path string) bool {
 	var rule, send, to int
+	list := func(s *rules.Send) rules.Patterns { return s.To }
+	if strings.Contains(path, ".fallback.") {
+		path = strings.Replace(path, ".fallback.", ".", 1)
+		list = func(s *rules.Send) rules.Patterns { return s.Fallback.To }
+	}
 	if n, _ := fmt.Sscanf(path, "rule[%d].send[%d].to[%d]", &rule, &send, &to); n < 3 {
 		return strings.HasSuffix(path, ".via") && l.unread["channel"]
 	}
-	name := c.RuleList[rule].Send[send].To[to]
+	name := list(&c.RuleList[rule].Send[send])[to]
 	return slices.ContainsFunc(append([]string{name}, c.Groups[name]...), func(name string) bool {
 		return l.isUnread("group."+name) || l.isUnread("contact."+name) || l.incomplete["contact."+name]
 	})
@@ -96,23 +101,31 @@ func (l *loader) loadTemplates(at place, c *Config) {
 	for i, rule := range c.RuleList {
 		for j, send := range rule.Send {
 			l.checkAttached(i, j, &rule)
-			kind := c.Channels[send.Via].Kind
-			if !slices.Contains(kinds, kind) || send.Template == "" || faulty[send.Template] {
-				continue
-			}
-			key := fmt.Sprintf("send[%d].template", j)
-			at := place{fmt.Sprintf("rule[%d].%s", i, key), fmt.Sprintf("rule %q: %s: ", rule.Name, key)}
-			switch {
-			case !c.Templates.Has(kind, send.Template):
-				l.fault(at, "no template %q for %s (have %s)", clip(send.Template), kind, strings.Join(c.Templates.Names(kind), ", "))
-			case send.Digest != "" && c.Templates.TellsAll(kind, send.Template) != nil:
-				l.fault(at, "a digest tells of many recordings, and %q does not: %v; want one such as \"digest\"",
-					clip(send.Template), c.Templates.TellsAll(kind, send.Template))
-			case c.Templates.HasLink(kind, send.Template) && !l.has(publicURL):
-				l.fault(at, "%q has {{.Link}}, which people open under [server] public_url: want that too, such as https://hooks.example.com",
-					send.Template)
+			key := fmt.Sprintf("send[%d]", j)
+			at := place{fmt.Sprintf("rule[%d].%s", i, key), fmt.Sprintf("rule %q: %s", rule.Name, key)}
+			l.checkTemplate(at, &send, faulty, c)
+			if f := send.Fallback; f != nil {
+				l.checkTemplate(place{at.path + ".fallback", at.label + ".fallback"}, f.Send(&send), faulty, c)
 			}
 		}
+	}
+}
+
+// checkTemplate finds out whether a send, or a fallback, has a template for its
+// channel. What is wrong with faulty ones is reported already.
+func (l *loader) checkTemplate(at place, send *rules.Send, faulty map[string]bool, c *Config) {
+	kind, name := c.Channels[send.Via].Kind, send.Template
+	if !slices.Contains(kinds, kind) || name == "" || faulty[name] {
+		return
+	}
+	at = place{at.path + ".template", at.label + ".template: "}
+	switch {
+	case !c.Templates.Has(kind, name):
+		l.fault(at, "no template %q for %s (have %s)", clip(name), kind, strings.Join(c.Templates.Names(kind), ", "))
+	case send.Digest != "" && c.Templates.TellsAll(kind, name) != nil:
+		l.fault(at, "a digest tells of many recordings, and %q does not: %v; want one such as \"digest\"", clip(name), c.Templates.TellsAll(kind, name))
+	case c.Templates.HasLink(kind, name) && !l.has(publicURL):
+		l.fault(at, "%q has {{.Link}}, which people open under [server] public_url: want that too, such as https://hooks.example.com", name)
 	}
 }
 

@@ -56,6 +56,9 @@ func (l *loader) refuseSend(at place, send *rules.Send, c *Config) {
 	if c.Templates.HasCall(c.Channels[send.Via].Kind, send.Template) {
 		l.refuseCall(in(".template"))
 	}
+	if f := send.Fallback; f != nil {
+		l.refuseSend(place{at.path + ".fallback", at.label + ".fallback"}, f.Send(send), c)
+	}
 }
 
 func (l *loader) refuseCall(at place) {

@@ -43,6 +43,11 @@ type Message struct {
 
 	Attach    string `json:"attach,omitempty"`     // the format of the recording that would go with it
 	AttachMax int64  `json:"attach_max,omitempty"` // in bytes; of a larger one there would be a link only
+
+	// What would take its place, if it could not be delivered, and why that could
+	// not be sent either.
+	Fallback        string `json:"fallback,omitempty"`
+	FallbackProblem string `json:"fallback_problem,omitempty"`
 }
 
 // Explain says what [Plan.Deliveries] makes of cb, with a sample in place of each
@@ -58,6 +63,7 @@ func (p *Plan) Explain(cb *callback.Callback) Explanation {
 			Digest: period(asked.Digest),
 			Attach: d.Attach.Format, AttachMax: d.Attach.MaxBytes,
 		}
+		e.Deliveries[i].Fallback, e.Deliveries[i].FallbackProblem = p.fallback(cb, &asked)
 		if d.Kind == render.SMS && d.Text != "" {
 			e.Deliveries[i].Segments, _ = render.Segments(d.Text)
 		}

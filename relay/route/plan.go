@@ -6,7 +6,8 @@
 // callback that takes more than it carries waits, and is resumed (resume.go).
 // What rules have collected becomes one message when it is due (digest.go).
 // What a plan would do is explained (explain.go), and compared with what another
-// one would (outcome.go), by the same code.
+// one would (outcome.go), by the same code. What takes the place of a message that
+// could not be delivered is planned in fallback.go.
 package route
 
 import (

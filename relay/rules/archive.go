@@ -19,8 +19,8 @@ func (c *compiler) compileArchive(path string, d *Send) send {
 		c.fail(path+".template", "an archive sends no words: remove it")
 	}
 	rest := *d
-	if rest.To, rest.Template = nil, ""; !reflect.DeepEqual(rest, Send{Via: d.Via, Quiet: d.Quiet}) {
-		c.fail(path, "an archive's send has via and quiet, and nothing else: remove the other keys")
+	if rest.To, rest.Template = nil, ""; !reflect.DeepEqual(rest, Send{Via: d.Via, Quiet: d.Quiet, Fallback: d.Fallback}) {
+		c.fail(path, "an archive's send has via, quiet and fallback, and nothing else: remove the other keys")
 	}
 	source := c.Paths[d.Via]
 	if source == "" {
@@ -32,6 +32,7 @@ func (c *compiler) compileArchive(path string, d *Send) send {
 	}
 	s := send{channel: d.Via, kind: render.Archive, template: source, recipients: []recipient{{template: t, call: err == nil && t.HasCall()}}}
 	c.compileQuiet(path, d, &s)
+	s.fallback = c.compileFallback(path, d, s.quiet)
 	return s
 }
 

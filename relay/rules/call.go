@@ -96,7 +96,12 @@ func (s *send) asksForCall() bool {
 			return true
 		}
 	}
-	return false
+	return s.fallback != nil && s.fallback.asksForCall() // which may be used when nobody can be asked any more
+}
+
+// saysCall reports whether what the send says, or its fallback, asks for the call.
+func (s *send) saysCall(t *render.Templates) bool {
+	return t.HasCall(s.kind, s.template) || s.fallback != nil && s.fallback.saysCall(t)
 }
 
 // NeedsCall reports whether it takes the call to decide about cb, or to say what
@@ -125,7 +130,7 @@ func (s *Set) NeedsCall(cb *callback.Callback, t *render.Templates) bool {
 // needsCall reports whether the rule needs the call, or else whether the walk ends
 // with it.
 func (r *rule) needsCall(v *values, t *render.Templates) (needs, stop bool) {
-	if !mayHold(r.conditions, v) {
+	if !r.hears(v.callback) || !mayHold(r.conditions, v) {
 		return false, false
 	}
 	if len(r.exceptions) > 0 && mayHold(r.exceptions, v) {
@@ -136,7 +141,7 @@ func (r *rule) needsCall(v *values, t *render.Templates) (needs, stop bool) {
 	}
 	for i := range r.sends {
 		s := &r.sends[i]
-		if s.asksForCall() || t.HasCall(s.kind, s.template) {
+		if s.asksForCall() || s.saysCall(t) {
 			return true, false
 		}
 	}

@@ -70,7 +70,8 @@ func (c *compiler) fail(key, format string, args ...any) {
 }
 
 func (c *compiler) compileRule(d *Rule) {
-	r := rule{name: d.Name, line: d.Line, enabled: d.Enabled == nil || *d.Enabled, stop: d.Stop, shadow: d.Shadow}
+	r := rule{name: d.Name, line: d.Line, enabled: d.Enabled == nil || *d.Enabled, stop: d.Stop, shadow: d.Shadow,
+		byStatus: d.Status != nil}
 	r.conditions = c.compileConditions("", &d.Conditions)
 	if d.Unless != nil {
 		r.exceptions = c.compileConditions("unless.", d.Unless)
@@ -236,6 +237,7 @@ func (c *compiler) compileSend(path string, d *Send) send {
 	}
 	c.compileQuiet(path, d, &s)
 	c.compileDigest(path, d, &s)
+	s.fallback = c.compileFallback(path, d, s.quiet)
 	return s
 }
 

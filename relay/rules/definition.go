@@ -57,6 +57,8 @@ type Send struct {
 
 	Attach    string `toml:"attach" json:"attach,omitempty"`         // a format: the recording goes with the email
 	AttachMax string `toml:"attach_max" json:"attach_max,omitempty"` // such as 10MB; a larger one does not
+
+	Fallback *Fallback `toml:"fallback" json:"fallback,omitempty"` // nil: nothing else is sent where it is not delivered
 }
 
 // Patterns is a string or a list of strings.

@@ -24,7 +24,7 @@ max_duration = "1h"
 query  = { agent = "*", team = ["sales", "!support"] }
 field  = { From = "+1*" }
 unless = { status = ["absent"], min_duration = "2h", query = { test = "1" } }
-send   = [{ via = "sms", to = ["{{.Query.agent}}", "managers"], template = "recording" },
+send   = [{ via = "sms", to = ["{{.Query.agent}}", "managers"], template = "recording", fallback = { via = "email", to = "carol" } },
           { via = "email", to = "alice", template = "recording", quiet = "21:00-08:00 Europe/Berlin" }]
 stop = true
 shadow = true
@@ -56,7 +56,8 @@ status = []
 			Unless: &rules.Conditions{Status: rules.Patterns{"absent"}, MinDuration: "2h",
 				Query: map[string]rules.Patterns{"test": {"1"}}},
 			Send: []rules.Send{
-				{Via: "sms", To: rules.Patterns{"{{.Query.agent}}", "managers"}, Template: "recording"},
+				{Via: "sms", To: rules.Patterns{"{{.Query.agent}}", "managers"}, Template: "recording",
+					Fallback: &rules.Fallback{Via: "email", To: rules.Patterns{"carol"}}},
 				{Via: "email", To: rules.Patterns{"alice"}, Template: "recording", Quiet: "21:00-08:00 Europe/Berlin"},
 			},
 			Stop: true, Shadow: true, Enabled: &off,

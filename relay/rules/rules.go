@@ -10,7 +10,8 @@
 // hours of its send and of its recipient (quiet.go), and a recording may go with it
 // (attach.go); an archive has paths in place of recipients (archive.go). Explain
 // (trace.go) takes the same walk and notes the reasons, in words (words.go) that
-// ask for no knowledge of the file.
+// ask for no knowledge of the file. What takes the place of a delivery that failed
+// is found by the same rules (fallback.go).
 //
 // It promises that nobody is forgotten in silence: each recipient of a rule that
 // matches is in a delivery, if only in one that says why nobody can be told.
@@ -38,6 +39,7 @@ type Set struct {
 
 	looksAtCall bool   // a condition or a recipient does
 	unanswered  *index // as index, without the conditions that look at the call; nil where there are none
+	fallbacks   bool   // a send has one
 }
 
 // Delivery is one message that a callback asks for.
@@ -62,6 +64,7 @@ type rule struct {
 	enabled    bool
 	stop       bool
 	shadow     bool
+	byStatus   bool // it says which statuses it is about
 	conditions []condition
 	exceptions []condition // unless; it holds where all of them do
 	sends      []send
@@ -74,6 +77,7 @@ type send struct {
 	quiet                   quiet.Hours
 	digest                  time.Duration // 0: nothing is collected
 	attach                  *Attach       // nil for nothing
+	fallback                *send         // what takes the place of its messages; nil for nothing
 }
 
 // Definition returns what the set was compiled from. It is not to be changed.
@@ -167,7 +171,14 @@ func (r *rule) matches(v *values, trace *RuleTrace) bool {
 	if trace != nil {
 		return trace.judge(r, v)
 	}
-	return r.enabled && allHold(r.conditions, v) && (len(r.exceptions) == 0 || !allHold(r.exceptions, v))
+	return r.enabled && r.hears(v.callback) && allHold(r.conditions, v) && (len(r.exceptions) == 0 || !allHold(r.exceptions, v))
+}
+
+// hears reports whether the rule may match cb at all. What tells that a message
+// could not be delivered is for rules that ask for its status: others would send
+// the same again, to all whom they told before.
+func (r *rule) hears(cb *callback.Callback) bool {
+	return r.byStatus || cb.RecordingStatus != callback.Undelivered
 }
 
 func allHold(conditions []condition, v *values) bool {

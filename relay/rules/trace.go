@@ -64,6 +64,9 @@ func (t *RuleTrace) judge(r *rule, v *values) bool {
 	if !r.enabled {
 		t.Reason = "turned off (enabled = false)"
 	}
+	if !r.hears(v.callback) {
+		t.fail(`a message could not be delivered; this rule does not say status = "undelivered"`)
+	}
 	for i := range r.conditions {
 		c := r.conditions[i].explain(v)
 		t.Conditions = append(t.Conditions, c)

@@ -100,7 +100,7 @@ func given(words string) string {
 // words says what is sent, how, and to whom.
 func (s *Send) words(b *Book) string {
 	if b.Channels[s.Via] == render.Archive {
-		return s.archiveWords()
+		return s.archiveWords() + s.fallbackWords(b)
 	}
 	names := make([]string, len(s.To))
 	for i, to := range s.To {
@@ -117,7 +117,7 @@ func (s *Send) words(b *Book) string {
 	if s.Quiet != "" {
 		text += ", but not in quiet hours (" + s.Quiet + ")"
 	}
-	return text
+	return text + s.fallbackWords(b)
 }
 
 // fromQuery, fromField and fromCall are the templates of recipients that most rules have.

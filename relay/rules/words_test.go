@@ -37,6 +37,10 @@ func TestARuleIsSaidInASentence(t *testing.T) {
 			Send: []rules.Send{{Via: "console", To: rules.Patterns{"{{index .Fields `From`}}", "{{upper .CallSid}}"}, Template: "t"}}},
 			"Turned off: when the account is b3* and the call is anything but CA1 or CA2: send an entry of the log (channel console, template t) to " +
 				"whoever the callback's From names and whoever {{upper .CallSid}} names."},
+		{rules.Rule{All: true, Send: []rules.Send{{Via: "sms", To: rules.Patterns{"bob"}, Template: "link",
+			Fallback: &rules.Fallback{Via: "email", To: rules.Patterns{"managers"}}}}},
+			"For every callback: send an SMS (channel sms, template link) to bob or, where that fails, " +
+				"an email (channel email, template link) to the group managers."},
 	} {
 		if got := test.rule.Words(&b); got != test.want {
 			t.Errorf("Words: got  %s\nwant %s", got, test.want)
