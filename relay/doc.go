@@ -61,6 +61,10 @@
 // provider's recordings, and makes callbacks of those of which none came, and of
 // those that began and never ended. They go the same way from the store on.
 //
+// A delivery that ends dead is not the end of it: package deadletter makes a
+// callback of that, too, and the deliveries that take its place, in one transaction
+// (store/deadletter.go, route/fallback.go).
+//
 // Beside that way: package history writes down every few seconds what was counted,
 // and which requests were refused (history/history.go). What people do comes by
 // operate.go, and is written down with who did it (store/operate.go,

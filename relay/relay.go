@@ -18,6 +18,7 @@ import (
 	"ringpost/relay/callback"
 	"ringpost/relay/catchup"
 	"ringpost/relay/config"
+	"ringpost/relay/deadletter"
 	"ringpost/relay/deliver"
 	"ringpost/relay/history"
 	"ringpost/relay/intake"
@@ -65,6 +66,7 @@ type Service struct {
 	history   *history.History
 	watch     *catchup.Watch
 	lookups   *lookup.Lookups
+	dead      *deadletter.Worker
 	audio     atomic.Pointer[recording.Fetcher]
 	archives  atomic.Pointer[map[string]*archive.Archive]
 	page      *page.Page
@@ -116,6 +118,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (s *Service, err er
 	s.history = history.New(s.store, s.metrics, s.intake.Refused, s.log)
 	s.watch = catchup.New(s.store, s.metrics, s.log)
 	s.lookups = lookup.New(s.store, s.router, s.metrics, s.log)
+	s.dead = deadletter.New(s.store, s.deliverer, s.metrics, s.log, s.router.Plan)
 	if err = s.use(ctx, cfg); err != nil {
 		return nil, err
 	}
@@ -209,6 +212,7 @@ func (s *Service) Run(ctx context.Context) error {
 	running.Go(func() { s.history.Run(background) })
 	running.Go(func() { s.watch.Run(background) })
 	running.Go(func() { s.lookups.Run(background) })
+	running.Go(func() { s.dead.Run(background) })
 	s.log.Info("serving", "callbacks", s.CallbacksAddr(), "admin", s.AdminAddr(), "version", s.options.Version)
 
 	var err error

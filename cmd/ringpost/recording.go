@@ -9,10 +9,16 @@ import (
 	"strings"
 
 	"ringpost/relay/api"
+	"ringpost/relay/callback"
 )
 
-// maxTraces bounds the callbacks about one recording: a sender has few statuses.
-const maxTraces = "100"
+const (
+	// maxTraces bounds the callbacks about one recording: a sender has few statuses,
+	// but there may be one for each message that could not be delivered.
+	maxTraces = "1000"
+	// maxUndelivered bounds those of the latter that are told of.
+	maxUndelivered = 20
+)
 
 // explainRecording says what the running service has made of a recording.
 func (p *program) explainRecording(ctx context.Context, recording string) error {
@@ -27,18 +33,29 @@ func (p *program) explainRecording(ctx context.Context, recording string) error 
 	if len(page.Callbacks) == 0 {
 		return fmt.Errorf("no callback about recording %q is stored: none has arrived, it was refused, or it is older than [store] keep", recording)
 	}
-	traces := make([]api.Trace, len(page.Callbacks))
 	slices.Reverse(page.Callbacks)
-	for i, cb := range page.Callbacks {
-		if traces[i], err = c.Trace(ctx, cb.ID); err != nil {
+	var traces []api.Trace
+	more := -maxUndelivered
+	for _, cb := range page.Callbacks {
+		if cb.Status == callback.Undelivered {
+			if more++; more > 0 {
+				continue
+			}
+		}
+		trace, err := c.Trace(ctx, cb.ID)
+		if err != nil {
 			return err
 		}
+		traces = append(traces, trace)
 	}
 	if p.output == "json" {
 		return p.printJSON(map[string]any{"callbacks": traces})
 	}
 	for i := range traces {
 		p.printTrace(&traces[i])
+	}
+	if more > 0 {
+		fmt.Fprintf(p.stdout, "And %s about deliveries that failed.\n", count(more, "more callback"))
 	}
 	return nil
 }
@@ -49,6 +66,9 @@ func (p *program) printTrace(t *api.Trace) {
 		facts = append(facts, "by "+t.Source)
 	}
 	fmt.Fprintf(p.stdout, "callback %d (%s), received %s\n", t.ID, printable(strings.Join(facts, ", ")), moment(t.ReceivedAt))
+	if t.Status == callback.Undelivered {
+		fmt.Fprintf(p.stdout, "    delivery %s failed for good, and the rules are asked who is to know\n", printable(t.Fields["DeliveryId"]))
+	}
 	if t.Late {
 		fmt.Fprintln(p.stdout, "    received late: found by asking SignalWire, no callback had come")
 	}

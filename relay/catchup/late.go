@@ -59,6 +59,9 @@ func put(fields map[string]string, name, value string) {
 func first(received []store.Stored) *callback.Callback {
 	var found *callback.Callback
 	for _, cb := range received {
+		if cb.RecordingStatus == callback.Undelivered {
+			continue // it is about a message
+		}
 		if found == nil || cb.RecordingStatus == callback.InProgress {
 			found = cb.Callback
 		}

@@ -18,7 +18,7 @@ const maxReason = 200
 
 // Why says in a sentence where a delivery stands, and what becomes of it. ch is
 // its channel's status, nil where there is no such channel; operations, which
-// may be left out, tell who cancelled it.
+// may be left out, tell who cancelled it, and which is its fallback.
 func Why(d *store.Delivery, ch *Status, operations []store.Operation, now time.Time) string {
 	switch d.State {
 	case store.Queued, store.Retrying:
@@ -28,7 +28,7 @@ func Why(d *store.Delivery, ch *Status, operations []store.Operation, now time.T
 	case store.Delivered:
 		return whyDelivered(d, now)
 	case store.Dead:
-		return whyDead(d)
+		return whyDead(d) + instead(d, operations)
 	case store.Cancelled:
 		return whyCancelled(d, operations, now)
 	case store.Unknown:
@@ -171,6 +171,22 @@ func whyDead(d *store.Delivery) string {
 		}
 	}
 	return "not sent: " + said
+}
+
+// instead says what has taken the place of a dead delivery.
+func instead(d *store.Delivery, operations []store.Operation) string {
+	switch d.Aftermath {
+	case store.FellBack:
+		for _, o := range operations {
+			if which, ok := strings.CutPrefix(o.What, store.FallbackNote); ok && o.By == store.Itself {
+				return "; its fallback took over: " + which
+			}
+		}
+		return "; its fallback took over"
+	case store.FallbackUnknown:
+		return "; whether it has a fallback is not known, since the rules of then are not kept"
+	}
+	return ""
 }
 
 func whyCancelled(d *store.Delivery, operations []store.Operation, now time.Time) string {

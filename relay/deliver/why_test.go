@@ -81,6 +81,12 @@ func TestWhySaysInASentenceWhereADeliveryStands(t *testing.T) {
 		"unknown":              {delivery(store.Delivery{State: store.Unknown}), up, nil, "may or may not have arrived, and nobody can tell but the recipient: ask, and then retry or cancel it"},
 		"shadow":               {delivery(store.Delivery{State: store.Shadow}), up, nil, "trial only (shadow): noted, and not sent"},
 		"shadow of nobody":     {delivery(store.Delivery{State: store.Shadow, LastError: "the recipient is empty"}), up, nil, "trial only (shadow): it could not have been sent: the recipient is empty"},
+		"a fallback": {delivery(store.Delivery{State: store.Dead, Attempts: 1, LastError: "no", Aftermath: store.FellBack}), up,
+			[]store.Operation{{By: "kim", What: "fallback: x"}, {By: store.Itself, What: "fallback: delivery 7, 8"}}, "not sent: no; its fallback took over: delivery 7, 8"},
+		"a fallback, in a list":  {delivery(store.Delivery{State: store.Dead, Attempts: 1, LastError: "no", Aftermath: store.FellBack}), up, nil, "not sent: no; its fallback took over"},
+		"no fallback":            {delivery(store.Delivery{State: store.Dead, Attempts: 1, LastError: "no", Aftermath: store.Settled}), up, nil, "not sent: no"},
+		"an unknown fallback":    {delivery(store.Delivery{State: store.Dead, Attempts: 1, LastError: "no", Aftermath: store.FallbackUnknown}), up, nil, "not sent: no; whether it has a fallback is not known, since the rules of then are not kept"},
+		"retried after fallback": {delivery(store.Delivery{State: store.Queued, Aftermath: store.FellBack}), up, nil, "waits for its turn"},
 	} {
 		if got := deliver.Why(&test.delivery, test.status, test.operations, noon.Add(time.Minute)); got != test.want {
 			t.Errorf("%s: Why = %s\nwant %s", name, got, test.want)

@@ -17,6 +17,10 @@ import (
 	"ringpost/relay/store"
 )
 
+// maxCallbacks bounds the callbacks of a recording that are shown: there may be
+// one for each message about it that could not be delivered.
+const maxCallbacks = 24
+
 // maxWhole bounds the deliveries of a recording that are shown with what they
 // say and what became of them; of the others there is a line each.
 const maxWhole = 40
@@ -29,7 +33,22 @@ type recording struct {
 	Query     []pair
 	Fields    []pair
 	Callbacks []told // that one first
+	More      int    // callbacks beyond those
 	Timeline  []moment
+}
+
+// unheard reports whether the callback tells of a message that could not be
+// delivered, and no rule wants to know: there is nothing more to say than that.
+func (t *told) unheard() bool {
+	return t.RecordingStatus == callback.Undelivered && !t.RoutedAt.IsZero() && len(t.Rest)+len(t.Deliveries) == 0
+}
+
+// About is what is said of whom the callback told, where there are others.
+func (t *told) About() string {
+	if t.RecordingStatus == callback.Undelivered {
+		return " of delivery " + t.Fields["DeliveryId"] + ", which failed"
+	}
+	return " when it was “" + inStatusWords(t.RecordingStatus) + "”"
 }
 
 // pair is a name and a value that a sender has chosen.
@@ -103,13 +122,16 @@ func (p *Page) recording(w http.ResponseWriter, r *http.Request, params httprout
 	for _, s := range p.service.Status() {
 		channels[s.Channel] = &s
 	}
-	for _, cb := range callbacks {
+	page.More = max(0, len(callbacks)-maxCallbacks)
+	for i, cb := range callbacks[:len(callbacks)-page.More] {
 		told, err := p.told(r.Context(), cb, channels)
 		if err != nil {
 			return err
 		}
-		page.Callbacks = append(page.Callbacks, told)
 		page.Timeline = append(page.Timeline, told.timeline()...)
+		if i == 0 || !told.unheard() {
+			page.Callbacks = append(page.Callbacks, told)
+		}
 	}
 	page.Timeline = inOrder(page.Timeline)
 	p.show(w, r, http.StatusOK, "recording", "Recording "+page.Asked.RecordingSid, &page)

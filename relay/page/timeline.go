@@ -37,6 +37,9 @@ func inOrder(all []moment) []moment {
 // timeline is what happened to the callback, in no order yet.
 func (t *told) timeline() []moment {
 	received := moment{At: t.ReceivedAt, Title: t.heard()}
+	if t.RecordingStatus == callback.Undelivered {
+		received.Said = t.Fields["DeliveryError"]
+	}
 	if t.Late {
 		received.Said = "Received late: found by asking SignalWire, since no callback had come."
 	}
@@ -57,6 +60,8 @@ func (t *told) heard() string {
 	switch {
 	case t.RecordingStatus == callback.Missing:
 		return "Missing: the recording began, and nothing more was heard of it"
+	case t.RecordingStatus == callback.Undelivered:
+		return "Not told: delivery " + t.Fields["DeliveryId"] + " failed for good, which the rules are asked about"
 	case t.Late:
 		return "SignalWire said when it was asked: " + words
 	}
@@ -124,6 +129,8 @@ func (d *delivery) timeline() (all []moment) {
 	for _, o := range d.Operations {
 		title := to + " was " + o.What + " by " + o.By
 		switch {
+		case o.By == store.Itself:
+			title = d.byItself(o.What)
 		case strings.HasSuffix(o.What, " the channel"):
 			title = o.By + " " + o.What + " " + d.Channel
 		case strings.HasSuffix(o.What, " the link"):
@@ -132,6 +139,14 @@ func (d *delivery) timeline() (all []moment) {
 		all = append(all, moment{At: o.At, Title: title})
 	}
 	return all
+}
+
+// byItself says what Ringpost has noted with the delivery.
+func (d *delivery) byItself(what string) string {
+	if which, ok := strings.CutPrefix(what, store.FallbackNote); ok {
+		return d.name() + " was not delivered, so its fallback took over: " + which
+	}
+	return d.name() + ": " + what
 }
 
 // receipt is what the provider said last of what it had accepted.
