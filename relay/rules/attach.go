@@ -31,13 +31,13 @@ type Attach struct {
 	MaxBytes int64
 }
 
-// ParseSize reads 500kB or 10MB. A kB is 1000 bytes, as in what mail providers
+// ParseSize reads 500kB or 10MB, in capitals or not. A kB is 1000 bytes, as in what mail providers
 // say of their limits.
 func ParseSize(s string) (int64, error) {
 	fault := errors.New("want a size like 500kB or 10MB")
-	for unit, bytes := range map[string]int64{"kB": kilobyte, "MB": megabyte} {
-		if number, ok := strings.CutSuffix(s, unit); ok {
-			n, err := strconv.ParseUint(number, 10, 20)
+	for unit, bytes := range map[string]int64{"KB": kilobyte, "MB": megabyte} {
+		if number, ok := strings.CutSuffix(strings.ToUpper(s), unit); ok {
+			n, err := strconv.ParseUint(strings.TrimSpace(number), 10, 20)
 			if err != nil || n == 0 {
 				return 0, fault
 			}
