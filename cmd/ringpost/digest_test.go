@@ -31,7 +31,7 @@ func TestWhatADigestCollectsIsToldOnceThoughTheProcessIsKilled(t *testing.T) {
 	for i := range all {
 		o.mustPost(completed(fmt.Sprint("rec-", i)), "?team=alice@example.com")
 		if i == all/2 {
-			o.server.kill()
+			o.kill()
 			o.start()
 		}
 	}
@@ -56,7 +56,7 @@ func TestWhatADigestCollectsIsToldOnceThoughTheProcessIsKilled(t *testing.T) {
 		return // what follows takes more than a minute
 	}
 	eventually(t, "the first digest goes out", 2*time.Minute, func() bool { return len(o.mail.Emails()) > 0 })
-	o.server.kill()
+	o.kill()
 	o.start()
 	list := o.awaitState("delivered", 2)
 	for _, d := range list {

@@ -36,7 +36,7 @@ send = [{ via = "email", to = ["{{.Query.night}}"], template = "recording", quie
 	o.mustPost(completed("rec-1"), "?agent="+url.QueryEscape("+15550100002")+"&mailbox=alice&night=carol@example.com")
 	o.awaitState("delivered", 1)
 	held := o.awaitState("queued", 2)
-	o.server.kill()
+	o.kill()
 	o.start()
 	want := "waits for the end of quiet hours, (2?[0-9] [A-Z][a-z]{2} )?" + end
 	for _, d := range held {

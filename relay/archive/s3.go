@@ -156,7 +156,7 @@ func s3Error(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
-	e, ok := err.(minio.ErrorResponse)
+	e, ok := errors.AsType[minio.ErrorResponse](err)
 	if !ok || e.StatusCode == 0 {
 		return unanswered(ctx, err)
 	}

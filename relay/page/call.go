@@ -22,8 +22,8 @@ func (p *Page) looksUp(ctx context.Context, id int64) (string, error) {
 // it was asked for; nil where it was of none.
 func (r *recording) Call() *callback.Call {
 	for _, t := range r.Callbacks {
-		if t.Stored.Call != nil {
-			return t.Stored.Call
+		if t.Call != nil {
+			return t.Call
 		}
 	}
 	return nil

@@ -40,7 +40,7 @@ func TestAMessageSaysWhoCalledWhereThatIsKnown(t *testing.T) {
 		{&callback.Call{Problem: "no answer in time"}, "somebody called"},
 		{nil, "somebody called"},
 	} {
-		d.Callback.Call = test.call
+		d.Call = test.call
 		m, err := templates.Render(render.Email, "t", d)
 		if got := strings.ReplaceAll(m.HTML, "&#43;", "+"); err != nil || m.Subject != test.want || m.Text != test.want || got != "<p>"+test.want+"</p>" {
 			t.Errorf("Render with %+v = %+v, %v, want %q", test.call, m, err, test.want)
@@ -58,7 +58,7 @@ func TestARecipientIsTheContactWithThatNumber(t *testing.T) {
 	}
 	d := render.Sample()
 	for to, want := range map[string]string{"+15550100001": "alice", " +15550100001": "alice", "+15550100009": "", "": ""} {
-		d.Callback.Call = &callback.Call{Known: true, To: to}
+		d.Call = &callback.Call{Known: true, To: to}
 		if got, err := text.Execute(d); got != want || err != nil {
 			t.Errorf("contact of %q = %q, %v, want %q", to, got, err, want)
 		}
