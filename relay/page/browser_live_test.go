@@ -25,19 +25,20 @@ func (b *tab) mustHaveStayed() {
 }
 
 // chips waits until the messages of the recording's row are in those states, in
-// any order.
+// any order. Another row may tell that one of them could not be delivered.
 func (b *tab) chips(recording, states string) {
 	b.Helper()
 	b.holds("the messages of "+recording+" are "+states, `(() => {
-		const row = [...document.querySelectorAll('.row')].find(r => r.innerText.includes(%s));
+		const row = [...document.querySelectorAll('.row')].find(r => r.innerText.includes(%s) && !r.querySelector('.status-undelivered'));
 		return row && [...row.querySelectorAll('[data-state]')].map(c => c.dataset.state).sort().join(' ') === %s;
 	})()`, quote(recording), quote(states))
 }
 
-// rows waits until the list shows so many recordings.
+// rows waits until the list shows so many recordings, beside what tells of
+// messages that could not be delivered.
 func (b *tab) rows(n int) {
 	b.Helper()
-	b.holds("as many recordings as were sent are shown", "document.querySelectorAll('.row').length === %d", n)
+	b.holds("as many recordings as were sent are shown", "document.querySelectorAll('.row:not(:has(.status-undelivered))').length === %d", n)
 }
 
 // nobody refuses every message to that address for good.
