@@ -16,6 +16,14 @@ import (
 // upTo makes a database as a version before this one did.
 func upTo(t *testing.T, dialect goose.Dialect, db *sql.DB, version int64) {
 	t.Helper()
+	if _, err := provider(t, dialect, db).UpTo(t.Context(), version); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// provider makes and takes back the changes of a database.
+func provider(t *testing.T, dialect goose.Dialect, db *sql.DB) *goose.Provider {
+	t.Helper()
 	dir, err := fs.Sub(migrations, folders[dialect])
 	if err != nil {
 		t.Fatal(err)
@@ -24,8 +32,46 @@ func upTo(t *testing.T, dialect goose.Dialect, db *sql.DB, version int64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.UpTo(t.Context(), version); err != nil {
-		t.Fatal(err)
+	return p
+}
+
+// upgraded calls use with a store of each kind that a version before this one has
+// made and filled with rows, once the change after that was made, taken back, and
+// made again with all others.
+func upgraded(t *testing.T, version int64, rows []string, use func(*testing.T, *Store)) {
+	t.Helper()
+	for _, kind := range []string{"sqlite", "postgres"} {
+		t.Run(kind, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "ringpost.db")
+			dialect, driver, source, location := goose.DialectSQLite3, "sqlite", dsn(file), "sqlite:"+file
+			if kind == "postgres" {
+				location = storetest.Postgres(t)
+				dialect, driver, source = goose.DialectPostgres, "pgx", location
+			}
+			db, err := sql.Open(driver, source)
+			if err != nil {
+				t.Fatal(err)
+			}
+			upTo(t, dialect, db, version)
+			for _, query := range rows {
+				if _, err := db.ExecContext(t.Context(), query); err != nil {
+					t.Fatal(err)
+				}
+			}
+			upTo(t, dialect, db, version+1)
+			if _, err := provider(t, dialect, db).DownTo(t.Context(), version); err != nil {
+				t.Fatal(err)
+			}
+			if err := db.Close(); err != nil {
+				t.Fatal(err)
+			}
+			s, err := Open(t.Context(), location, slog.New(slog.DiscardHandler))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			use(t, s)
+		})
 	}
 }
 
