@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -36,10 +35,7 @@ type world struct {
 // promise runs keep with a world for each kind of store.
 func promise(t *testing.T, keep func(t *testing.T, w *world)) {
 	t.Helper()
-	t.Run("sqlite", func(t *testing.T) {
-		keep(t, newWorld(t, "sqlite:"+filepath.Join(t.TempDir(), "ringpost.db")))
-	})
-	t.Run("postgres", func(t *testing.T) { keep(t, newWorld(t, storetest.Postgres(t))) })
+	storetest.Each(t, func(t *testing.T, location string) { keep(t, newWorld(t, location)) })
 }
 
 func newWorld(t *testing.T, location string) *world {

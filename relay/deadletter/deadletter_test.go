@@ -40,15 +40,7 @@ type world struct {
 // one plan.
 func promise(t *testing.T, list []rules.Rule, keep func(t *testing.T, w *world)) {
 	t.Helper()
-	for _, kind := range []string{"sqlite", "postgres"} {
-		t.Run(kind, func(t *testing.T) {
-			location := "sqlite:" + filepath.Join(t.TempDir(), "ringpost.db")
-			if kind == "postgres" {
-				location = storetest.Postgres(t)
-			}
-			keep(t, newWorld(t, location, list))
-		})
-	}
+	storetest.Each(t, func(t *testing.T, location string) { keep(t, newWorld(t, location, list)) })
 }
 
 func newWorld(t *testing.T, location string, list []rules.Rule) *world {
