@@ -37,7 +37,7 @@ func long20MB(id string) []byte {
 // and from there to the mail server.
 func TestRecordingsAreAttachedInLittleMemory(t *testing.T) {
 	if testing.Short() {
-		t.Skip("sends a hundred megabytes")
+		t.Skip("sends a hundred megabytes: run it without -short")
 	}
 	const many = 4
 	provider := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
